@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The settings of one mount, complete and checked. One table in src/daemon/config.c gives each its
+ * names (option, environment, file), range, default and help line. Read-only once threads exist.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "storyclip/error.h"
+
+struct settings {
+	char *root;            /* absolute, resolved */
+	char *mountpoint;      /* absolute, resolved */
+	char *upload_tmp_dir;  /* absolute, resolved */
+	char *process_work_dir;
+	char *output_root;
+	char *cdn_base;        /* "" when not set */
+	char *database;        /* absolute path of the file */
+	char *log_file;        /* NULL: journal / syslog */
+	unsigned int workers;
+	int64_t stall_timeout_ms;
+	int64_t watchdog_interval_ms;
+	unsigned int max_attempts;
+	int64_t upload_wait_ms;
+	unsigned int max_queue;
+	bool has_output_owner;
+	uid_t output_uid;
+	gid_t output_gid;
+};

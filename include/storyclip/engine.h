@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of jobs: from an accepted request to clips in OUTPUT_ROOT, whatever happens meanwhile.
+ *
+ * Jobs that have not ended live in memory (and in the database); ended ones are read from the
+ * database when somebody asks, so memory does not grow with the history.
+ *
+ * Threads: `slot-N` (settings.workers of them) each take the next runnable job and see one attempt
+ * through (worker process, publisher process, transitions); `watchdog`; `external`; `sweeper`
+ * (removes directories of removed jobs, reaps processes that could not be ended). Who wins a race of
+ * transitions is decided by the database (WHERE status and attempt), one at a time under the commit lock.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "storyclip/caller.h"
+#include "storyclip/common/clock.h"
+#include "storyclip/config.h"
+#include "storyclip/error.h"
+#include "storyclip/job.h"
+#include "storyclip/request.h"
+#include "storyclip/store.h"
+
+struct engine;
+
+/** What changed about a job: bits. */
+enum {
+	JOB_CHANGED_TEXT = 1 << 0,    /* status, progress */
+	JOB_CHANGED_CLIPS = 1 << 1,   /* a clip appeared, or all of an attempt went away */
+	JOB_CHANGED_CREATED = 1 << 2,
+	JOB_CHANGED_ENDED = 1 << 3,   /* it is in a final state now: wake `wait` */
+	JOB_CHANGED_REMOVED = 1 << 4, /* its names are gone */
+};
+
+/**
+ * The one narrow way upward. Called from the engine's threads and from whatever thread called the
+ * engine, with no lock held, after the change can be read; must not block (enqueue and return).
+ */
+struct engine_listener {
+	void *context;
+	void (*job_changed)(void *context, const char *job_id, uint64_t version, unsigned int what);
+};
+
+struct engine_deps {
+	const struct settings *settings; /* borrowed for the engine's life, as are all of these */
+	struct store *store;
+	const struct clock *clock;
+	struct engine_listener listener;
+	const char *helper_dir; /* where storyclip-worker and storyclip-publish are */
+};
+
+/**
+ * Open directories (UPLOAD_TMP_DIR's hold directory, work, outputs, logs), load the jobs that had not
+ * ended, honour changes made by hand while nobody ran, remove the leftovers that the database names.
+ * Starts nothing yet.
+ */
+int engine_create(const struct engine_deps *deps, struct error *e, struct engine **ret);
+/** Start the threads: from here on jobs run. */
+int engine_start(struct engine *engine, struct error *e);
+/**
+ * Stop: no new request, running jobs go back to the queue, their processes are ended within 5 s,
+ * threads joined. Snapshots can still be read. Idempotent. Blocks.
+ */
+void engine_stop(struct engine *engine);
+/** After engine_stop() (or a failed start). Accepts NULL. */
+void engine_destroy(struct engine *engine);
+SC_DEFINE_AUTO(engine, engine_destroy)
+
+/* ---- commands; any thread; they block on the database; all fill *e ---- */
+
+/** The file that a request is about, opened and checked by the intake. */
+struct job_source {
+	const char *path;  /* below incoming/, for `source` */
+	int fd;            /* O_RDONLY or O_PATH, borrowed for the call */
+	dev_t dev;
+	ino_t ino;
+	int64_t size;
+	int64_t mtime_ns;
+	bool is_ready;     /* false: somebody still writes it; wait for engine_source_ready() */
+	bool is_incomplete; /* the registry says `incomplete`: the job is accepted and fails */
+};
+
+/**
+ * Accept a request: hold the source's bytes (hidden hard link, synced), write the row, answer.
+ * @param request  its job_id may be ""; borrowed
+ * @param input_json  the request as accepted; borrowed
+ * Codes: JOB_EXISTS (job or OUTPUT_ROOT/<id> taken), QUEUE_FULL, NO_SPACE, STOPPING, INTERNAL.
+ */
+int engine_submit(struct engine *engine, const struct request *request, const char *input_json,
+		  const struct job_source *source, const struct caller *caller, struct error *e,
+		  char ret_job_id[JOB_ID_SIZE]);
+
+/** Codes: JOB_NOT_FOUND, JOB_ENDED, FORBIDDEN (not the owner, not root), STOPPING, INTERNAL. */
+int engine_cancel(struct engine *engine, const char *job_id, const struct caller *caller,
+		  struct error *e);
+
+/**
+ * Remove an ended job with its clips, log and row: the names are gone when it returns, bytes go in the
+ * background. Codes: JOB_NOT_FOUND, JOB_ACTIVE, FORBIDDEN, STOPPING, INTERNAL.
+ */
+int engine_remove(struct engine *engine, const char *job_id, const struct caller *caller,
+		  struct error *e);
+/** Delete one clip of an ended job. Codes as engine_remove(), JOB_NOT_FOUND when there is no such clip. */
+int engine_remove_clip(struct engine *engine, const char *job_id, unsigned int number,
+		       const struct caller *caller, struct error *e);
+
+/* ---- the intake tells what becomes of sources; any thread; may write the database ---- */
+
+/** The last writer has closed it and it is synced: jobs waiting for this inode may run. */
+void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t size, int64_t mtime_ns);
+/** Fail the jobs that wait for (or are queued with) this inode, e.g. UPLOAD_BUSY, UPLOAD_INCOMPLETE. */
+void engine_source_failed(struct engine *engine, dev_t dev, ino_t ino, enum sc_code code,
+			  const char *message);
+/** Whether a job that has not ended holds this inode, and how many hidden links it has. */
+unsigned int engine_source_links(struct engine *engine, dev_t dev, ino_t ino);
+/** Whether a queued job waits for this inode to be closed. */
+bool engine_source_is_awaited(struct engine *engine, dev_t dev, ino_t ino);
+/** Every inode that a job which has not ended holds (for the scan at start). */
+int engine_sources_each(struct engine *engine,
+			int (*each)(void *context, dev_t dev, ino_t ino, bool is_waiting),
+			void *context);
+
+/* ---- reading; any thread; never waits for a commit ---- */
+
+/** @return 0, -ENOENT, -ENOMEM, -EIO */
+int engine_snapshot(struct engine *engine, const char *job_id, struct job_snapshot *ret);
+/** Only whether it exists, its owner and times: cheaper. Same returns. */
+struct job_brief {
+	enum job_state state;
+	uint64_t version;
+	uid_t owner_uid;
+	gid_t owner_gid;
+	unsigned int attempt;
+	int64_t created_at, updated_at;
+};
+int engine_brief(struct engine *engine, const char *job_id, struct job_brief *ret);
+/** As store_jobs_page(). */
+int engine_jobs_page(struct engine *engine, int64_t after, struct job_list_row *rows, size_t n);
+int engine_newest_of_upload(struct engine *engine, const char *upload_id, char ret[JOB_ID_SIZE]);
+int engine_upload_ids_page(struct engine *engine, int64_t after, struct upload_id_row *rows, size_t n);
+
+struct clip_info {
+	unsigned int number;
+	char filename[24];
+	int64_t size_bytes;
+	int64_t mtime_ms;
+	unsigned int attempt; /* a clip of another attempt is another file */
+};
+/** Up to n clips that are whole and not deleted, with number > after, in order. Works while running too. */
+int engine_clips_page(struct engine *engine, const char *job_id, unsigned int after,
+		      struct clip_info *clips, size_t n);
+/** @return 0, -ENOENT */
+int engine_clip(struct engine *engine, const char *job_id, unsigned int number,
+		struct clip_info *ret);
+/** Open it for reading, wherever it lies now (work while running, outputs when done). */
+int engine_clip_open(struct engine *engine, const char *job_id, unsigned int number, int *ret_fd);
+/** Open the job's log for reading (a job without one yet: an empty file). @return 0, -ENOENT */
+int engine_log_open(struct engine *engine, const char *job_id, int *ret_fd);
+
+/** For health. */
+struct engine_stats {
+	unsigned int workers_busy, workers_of;
+	unsigned int queued;
+	int64_t watchdog_last_run; /* wall ms, 0: not yet */
+	uint64_t watchdog_stalled; /* jobs failed by it since the mount */
+	unsigned int stuck_processes; /* killed, but the kernel cannot end them */
+	pid_t stuck_pid;              /* one of them, 0: none */
+	int64_t free_uploads, free_work, free_outputs; /* bytes, negative errno when unknown */
+	char database_error[ERROR_MESSAGE_SIZE];       /* "" when the last write was well */
+	bool is_stopping;
+};
+void engine_stats(struct engine *engine, struct engine_stats *ret);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From "a file is there" to "a job is wanted": the registry of uploads, uploadId → file, requests.
+ *
+ * Threads: `registry` writes rows behind the file system's back (group commit), syncs uploads whose
+ * last writer has closed them and watches the waiting ones for upload_wait; `command` carries out
+ * what was written to control files, so that no handler of the mount waits for the database.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "storyclip/caller.h"
+#include "storyclip/common/clock.h"
+#include "storyclip/config.h"
+#include "storyclip/engine.h"
+#include "storyclip/error.h"
+#include "storyclip/request.h"
+#include "storyclip/store.h"
+
+struct intake;
+
+/** The hold directory's name in UPLOAD_TMP_DIR: never visible in the mount, its name refused there. */
+#define INTAKE_HOLD_DIR ".storyclip-hold"
+
+struct intake_deps {
+	const struct settings *settings; /* borrowed for the intake's life, as are all of these */
+	struct store *store;
+	struct engine *engine;
+	const struct clock *clock;
+};
+
+int intake_create(const struct intake_deps *deps, struct error *e, struct intake **ret);
+/** Scan UPLOAD_TMP_DIR (states after an unclean end, INTERFACE.md "Uploads"), then start the threads. */
+int intake_start(struct intake *intake, struct error *e);
+/** Finish what is queued (open commands get STOPPING), write the last rows, join. Idempotent. */
+void intake_stop(struct intake *intake);
+void intake_destroy(struct intake *intake);
+SC_DEFINE_AUTO(intake, intake_destroy)
+
+/* ---- what the mount tells about files in incoming/; cheap, never blocks on the disk; any thread ---- */
+
+/** A regular file was opened for writing. @param path  below incoming/ */
+void intake_writer_opened(struct intake *intake, dev_t dev, ino_t ino, const char *path);
+/** A writable open file was released. @param fd  borrowed for the call, used (dup) to sync behind it */
+void intake_writer_closed(struct intake *intake, dev_t dev, ino_t ino, const char *path, int fd);
+/** A name was renamed (file or directory); replaces what was at new_path. */
+void intake_renamed(struct intake *intake, const char *old_path, const char *new_path, bool is_dir,
+		    dev_t dev, ino_t ino);
+/** A name was unlinked (or a directory removed). */
+void intake_unlinked(struct intake *intake, const char *path);
+/** A second name was made by link(2). */
+void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t ino);
+/** Hidden links to subtract from st_nlink. */
+unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino);
+/** Whether opening it for writing, truncating or allocating must give ETXTBSY now. */
+bool intake_is_frozen(struct intake *intake, dev_t dev, ino_t ino);
+/** Uploads open for writing now: for health. */
+unsigned int intake_open_uploads(struct intake *intake);
+
+/* ---- control files ---- */
+
+/**
+ * Collects the bytes written to one open control file and finds where a request ends: the closing
+ * brace of a JSON object, the newline of a key=value line. No locks: the file's own requests are in order.
+ */
+struct request_text;
+int request_text_create(struct request_text **ret);
+void request_text_destroy(struct request_text *text);
+SC_DEFINE_AUTO(request_text, request_text_destroy)
+/** Add written bytes. @return 0, -EFBIG (REQUEST_TOO_LARGE; what was collected is forgotten), -ENOMEM */
+int request_text_add(struct request_text *text, const char *data, size_t len, struct error *e);
+/**
+ * Take the next complete request. @param is_flush  the file is being flushed: a line without newline is
+ * complete too; an unfinished JSON object is -EINVAL (and forgotten).
+ * @return 1 (*ret is a NUL-terminated copy to free), 0 (nothing complete), or a negative errno with *e
+ */
+int request_text_next(struct request_text *text, bool is_flush, struct error *e, char **ret);
+
+/** The answer to a command. err is 0 or negative; json is one object with newline, borrowed for the call.
+ *  Called once, from the command thread (or from the caller's own, when it is refused at once). */
+typedef void (*intake_reply_fn)(void *context, int err, const char *json);
+
+/** Carry out one request of the root's control. Copies text. Any thread; returns at once. */
+void intake_submit(struct intake *intake, const struct caller *caller, const char *text,
+		   intake_reply_fn reply, void *context);
+/** Carry out one word written to jobs/<id>/control ("cancel"). The same. */
+void intake_job_command(struct intake *intake, const struct caller *caller, const char *job_id,
+			const char *text, intake_reply_fn reply, void *context);
+/** rmdir jobs/<id>, and unlink of a clip (number > 0). json is "" then. The same. */
+void intake_job_remove(struct intake *intake, const struct caller *caller, const char *job_id,
+		       unsigned int clip_number, intake_reply_fn reply, void *context);
+
+/** Write the reply's JSON ({"success":…}, with newline) for a success or an error. */
+void intake_render_accepted(struct buf *out, const char *job_id, enum job_state state,
+			    const char *message);
+void intake_render_refused(struct buf *out, const struct error *e);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From an opened video to clips. Used by the worker only; the one library that knows libav.
+ * One thread. Everything returns 0 or a negative errno and fills *e with the job's code.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storyclip/error.h"
+#include "storyclip/job.h"
+#include "storyclip/request.h"
+
+struct media_source;
+
+/** How media tells its caller what goes on. All may be called often; they must be cheap. */
+struct media_listener {
+	void *context;
+	/** units of work done since the last call (bytes, packets or frames; always > 0) */
+	void (*worked)(void *context, uint64_t units);
+	/** part of the current clip that is finished, 0 to 1 */
+	void (*clip_progress)(void *context, double part);
+	void (*log)(void *context, const char *line);
+	void (*warning)(void *context, const char *line);
+};
+
+/**
+ * Recognise the file and read its index. Never opens anything but fd.
+ *
+ * @param fd        the source, borrowed until media_close()
+ * @param listener  borrowed until media_close()
+ * Codes: UPLOAD_INCOMPLETE, INVALID_MEDIA, UNSUPPORTED_CODEC, LIMIT_EXCEEDED, IO_ERROR,
+ * OUT_OF_MEMORY (CUTTING.md section 6).
+ */
+int media_open(int fd, const struct media_listener *listener, struct error *e,
+	       struct media_source **ret);
+void media_close(struct media_source *source);
+SC_DEFINE_AUTO(media_source, media_close)
+
+/** Presented duration of the whole, microseconds. */
+int64_t media_duration_us(const struct media_source *source);
+bool media_has_video(const struct media_source *source);
+
+/** One planned clip: ranges on the presented timeline, in the plan's own exact units. */
+struct media_plan {
+	struct clip_range *ranges; /* owned */
+	size_t n_ranges;
+};
+void media_plan_finish(struct media_plan *plan);
+
+/**
+ * The ranges to cut: the request's own, or an even split; a last range shorter than a frame is
+ * dropped. Pure arithmetic.
+ * Codes: RANGE_BEYOND_END, NO_CLIPS, LIMIT_EXCEEDED.
+ */
+int media_plan(const struct media_source *source, int64_t clip_duration_us, unsigned int max_clips,
+	       const struct clip_range *ranges, size_t n_ranges, struct error *e,
+	       struct media_plan *ret);
+
+/**
+ * Make all clips of the plan in order: each written to dir_fd under its final name
+ * (clip_filename()), checked (VERIFY_FAILED), then told by `made`; the data of all is on disk
+ * (fsync) when it returns 0.
+ *
+ * @param made  called after each checked clip; the artifact is borrowed for the call
+ */
+int media_cut(struct media_source *source, enum cut_mode mode, const struct media_plan *plan,
+	      int dir_fd, void (*made)(void *context, const struct artifact *artifact),
+	      void *made_context, struct error *e);
