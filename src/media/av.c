@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libav behind four locks: it reads a descriptor that somebody else has opened, recognises true
+ * containers only, knows no protocol, and its io_open always denies. Each of these alone has been
+ * got around (a playlist in video clothes was copied into an output); together they hold.
+ *
+ * Entered by the media thread; only av_log_line() by libav's decoder threads as well.
+ */
+#include "av.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/error.h>
+#include <libavutil/log.h>
+#include <libavutil/mem.h>
+
+#include "storyclip/common/file.h"
+
+#define AV_IO_BUFFER 65536
+
+/* True containers and elementary streams. Never a format that names other files (hls, dash, concat,
+ * imf, image2, webm_dash_manifest, sdp …) or that makes its own data (lavfi, tty). */
+#define AV_CONTAINERS                                                                              \
+	"mov,matroska,mpegts,mpeg,avi,flv,asf,mxf,ogg,wav,w64,mp3,aac,flac,ac3,eac3,dts,aiff,caf,"  \
+	"amr,mpegvideo,m4v,h264,hevc,av1,obu,ivf,dv,rm,nut,gxf,wtv,mpc,mpc8,ape,wv,tta,tak"
+
+/* Messages: a burst, then so many a second. What is left out is counted and told. */
+#define AV_LOG_BURST 40
+#define AV_LOG_PER_SECOND 5
+#define AV_LOG_LINE 480
+#define AV_LOG_HELD 16
+
+/* libav's log callback is one per process, so this is one of the few globals ("the log sink"). */
+static struct {
+	pthread_mutex_t mutex;
+	const struct media_listener *listener; /* called only by `thread`, without the mutex held */
+	pthread_t thread;
+	char part[AV_LOG_LINE];  /* a line whose newline has not come yet */
+	int print_prefix;        /* libav's own state between the parts of a line */
+	char held[AV_LOG_HELD][AV_LOG_LINE]; /* lines of other threads, for the next call by `thread` */
+	size_t n_held;
+	double tokens;
+	double filled_at;
+	unsigned long left_out;
+} av_log_sink = {.mutex = PTHREAD_MUTEX_INITIALIZER, .print_prefix = 1};
+
+static double monotonic_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* A token bucket; a damaged file can make a message per packet. */
+static bool av_log_may_pass_locked(void)
+{
+	double now = monotonic_seconds();
+
+	av_log_sink.tokens += (now - av_log_sink.filled_at) * AV_LOG_PER_SECOND;
+	if (av_log_sink.tokens > AV_LOG_BURST)
+		av_log_sink.tokens = AV_LOG_BURST;
+	av_log_sink.filled_at = now;
+	if (av_log_sink.tokens < 1 || av_log_sink.n_held == AV_LOG_HELD) {
+		av_log_sink.left_out++;
+		return false;
+	}
+	av_log_sink.tokens -= 1;
+	return true;
+}
+
+/* Hand the held lines to the listener; the mutex is not held meanwhile. Only by the thread. */
+static void av_log_hand_over(void)
+{
+	char lines[AV_LOG_HELD][AV_LOG_LINE];
+	const struct media_listener *listener;
+	unsigned long left_out = 0;
+	size_t n;
+
+	pthread_mutex_lock(&av_log_sink.mutex);
+	listener = av_log_sink.listener;
+	n = av_log_sink.n_held;
+	memcpy(lines, av_log_sink.held, n * sizeof(lines[0]));
+	av_log_sink.n_held = 0;
+	if (n) {
+		left_out = av_log_sink.left_out;
+		av_log_sink.left_out = 0;
+	}
+	pthread_mutex_unlock(&av_log_sink.mutex);
+	if (!listener || !listener->log)
+		return;
+	if (left_out) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "libav: %lu messages left out", left_out);
+		listener->log(listener->context, line);
+	}
+	for (size_t i = 0; i < n; i++)
+		listener->log(listener->context, lines[i]);
+}
+
+static void av_log_hold_locked(const char *line)
+{
+	if (av_log_may_pass_locked())
+		snprintf(av_log_sink.held[av_log_sink.n_held++], AV_LOG_LINE, "libav: %.*s",
+			 AV_LOG_LINE - 8, line);
+}
+
+SC_PRINTF(3, 0)
+static void av_log_line(void *avcl, int level, const char *fmt, va_list args)
+{
+	bool is_mine;
+	size_t len;
+
+	if (level > AV_LOG_WARNING)
+		return;
+	pthread_mutex_lock(&av_log_sink.mutex);
+	len = strlen(av_log_sink.part);
+	av_log_format_line2(avcl, level, fmt, args, av_log_sink.part + len,
+			    (int)(sizeof(av_log_sink.part) - len), &av_log_sink.print_prefix);
+	len = strlen(av_log_sink.part);
+	if (len && (av_log_sink.part[len - 1] == '\n' || len == sizeof(av_log_sink.part) - 1)) {
+		for (char *p = av_log_sink.part; *p; p++)
+			if ((unsigned char)*p < ' ' || *p == 0x7f)
+				*p = ' ';
+		while (len && av_log_sink.part[len - 1] == ' ')
+			av_log_sink.part[--len] = '\0';
+		if (len && av_log_sink.listener)
+			av_log_hold_locked(av_log_sink.part);
+		av_log_sink.part[0] = '\0';
+	}
+	is_mine = av_log_sink.listener && pthread_equal(av_log_sink.thread, pthread_self());
+	pthread_mutex_unlock(&av_log_sink.mutex);
+	if (is_mine)
+		av_log_hand_over();
+}
+
+void av_log_to(const struct media_listener *listener)
+{
+	if (!listener)
+		av_log_hand_over();
+	pthread_mutex_lock(&av_log_sink.mutex);
+	av_log_sink.listener = listener;
+	av_log_sink.thread = pthread_self();
+	av_log_sink.n_held = 0;
+	av_log_sink.part[0] = '\0';
+	av_log_sink.print_prefix = 1;
+	av_log_sink.tokens = AV_LOG_BURST;
+	av_log_sink.filled_at = monotonic_seconds();
+	pthread_mutex_unlock(&av_log_sink.mutex);
+	av_log_set_callback(av_log_line);
+}
+
+static int input_read(void *opaque, uint8_t *data, int len)
+{
+	struct av_input *in = opaque;
+	ssize_t n;
+
+	if (in->read_error)
+		return AVERROR(-in->read_error);
+	n = file_pread_full(in->fd, data, (size_t)len, in->offset);
+	if (n < 0) {
+		in->read_error = (int)n;
+		return AVERROR(-(int)n);
+	}
+	if (n == 0)
+		return AVERROR_EOF;
+	in->offset += n;
+	if (in->listener && in->listener->worked)
+		in->listener->worked(in->listener->context, (uint64_t)n);
+	return (int)n;
+}
+
+static int64_t input_seek(void *opaque, int64_t offset, int whence)
+{
+	struct av_input *in = opaque;
+	int64_t base = 0, target;
+
+	switch (whence & ~AVSEEK_FORCE) {
+	case AVSEEK_SIZE:
+		return in->size;
+	case SEEK_SET:
+		break;
+	case SEEK_CUR:
+		base = in->offset;
+		break;
+	case SEEK_END:
+		base = in->size;
+		break;
+	default:
+		return AVERROR(EINVAL);
+	}
+	if (__builtin_add_overflow(base, offset, &target) || target < 0)
+		return AVERROR(EINVAL);
+	in->offset = target;
+	return target;
+}
+
+static int input_deny_open(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+			   AVDictionary **options)
+{
+	av_log(format, AV_LOG_WARNING, "refused to open '%s'\n", url);
+	return AVERROR(EACCES);
+}
+
+/* Demuxers that skip over errors would go on for ever with a disk that no longer reads. */
+static int input_is_interrupted(void *opaque)
+{
+	const struct av_input *in = opaque;
+
+	return in->read_error != 0;
+}
+
+static enum sc_code code_of(int averror)
+{
+	switch (averror) {
+	case AVERROR_INVALIDDATA:
+	case AVERROR_STREAM_NOT_FOUND:
+	case AVERROR_DEMUXER_NOT_FOUND:
+		return SC_INVALID_MEDIA;
+	case AVERROR_EOF:
+		return SC_UPLOAD_INCOMPLETE;
+	case AVERROR_DECODER_NOT_FOUND:
+	case AVERROR_ENCODER_NOT_FOUND:
+	case AVERROR_PATCHWELCOME:
+	case AVERROR(ENOSYS):
+		return SC_UNSUPPORTED_CODEC;
+	default:
+		return SC_INTERNAL;
+	}
+}
+
+int av_input_error(const struct av_input *input, int averror, struct error *e, const char *fmt, ...)
+{
+	char text[AV_ERROR_MAX_STRING_SIZE] = "", what[ERROR_MESSAGE_SIZE - AV_ERROR_MAX_STRING_SIZE];
+	enum sc_code code = code_of(averror);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	if (input && input->read_error)
+		return error_from_errno(e, input->read_error, "%s: reading the upload", what);
+	/* AVERROR(errno) is the negated errno here; libav's own codes are four letters, far below. */
+	if (code == SC_INTERNAL && averror < 0 && averror > -4096)
+		return error_from_errno(e, averror, "%s", what);
+	av_strerror(averror, text, sizeof(text));
+	return error_set(e, code, "%s: %s", what, text);
+}
+
+/* Whether a QuickTime/MP4 file has an index that lies within it. Only asked when libav gave up. */
+static bool mov_has_index(const struct av_input *in)
+{
+	uint8_t box[16];
+	int64_t at = 0;
+
+	for (int n = 0; n < 4096 && at <= in->size - 8; n++) {
+		uint64_t size;
+
+		if (file_pread_full(in->fd, box, sizeof(box), at) < 8)
+			return false;
+		size = (uint64_t)box[0] << 24 | (uint64_t)box[1] << 16 | (uint64_t)box[2] << 8 | box[3];
+		if (size == 1 && at <= in->size - 16) {
+			size = 0;
+			for (int i = 8; i < 16; i++)
+				size = size << 8 | box[i];
+		} else if (size == 0) {
+			size = (uint64_t)(in->size - at);
+		}
+		if (size < 8 || size > (uint64_t)(in->size - at))
+			return false;
+		if (!memcmp(box + 4, "moov", 4))
+			return true;
+		at += (int64_t)size;
+	}
+	return false;
+}
+
+static int input_open_format(struct av_input *in, struct error *e)
+{
+	const AVInputFormat *kind = NULL;
+	int r;
+
+	r = av_probe_input_buffer2(in->io, &kind, "", NULL, 0, 0);
+	if (r < 0 && (in->read_error || r == AVERROR(ENOMEM)))
+		return av_input_error(in, r, e, "recognising the upload");
+	if (r < 0 || !kind)
+		return error_set(e, SC_INVALID_MEDIA, "the upload is not recognised as a video");
+	if (av_match_list(kind->name, AV_CONTAINERS, ',') <= 0)
+		return error_set(e, SC_INVALID_MEDIA, "the upload is no video but '%s' (%s)", kind->name,
+				 kind->long_name ? kind->long_name : "no description");
+
+	in->format = avformat_alloc_context();
+	if (!in->format)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	in->format->pb = in->io;
+	in->format->flags |= AVFMT_FLAG_CUSTOM_IO;
+	in->format->io_open = input_deny_open;
+	in->format->interrupt_callback.callback = input_is_interrupted;
+	in->format->interrupt_callback.opaque = in;
+	in->format->format_whitelist = av_strdup(AV_CONTAINERS);
+	in->format->protocol_whitelist = av_strdup("none");
+	if (!in->format->format_whitelist || !in->format->protocol_whitelist)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	r = avformat_open_input(&in->format, "", kind, NULL); /* frees the context when it fails */
+	if (r < 0 && r != AVERROR(ENOMEM) && !in->read_error && av_match_name("mov", kind->name) &&
+	    !mov_has_index(in))
+		return error_set(e, SC_UPLOAD_INCOMPLETE,
+				 "the upload ends before its index: 'moov' is missing or cut off");
+	if (r < 0)
+		return av_input_error(in, r, e, "opening the upload as '%s'", kind->name);
+	return 0;
+}
+
+int av_input_open(int fd, const struct media_listener *listener, struct error *e,
+		  struct av_input **ret)
+{
+	auto_of(av_input) struct av_input *in = calloc(1, sizeof(*in));
+	uint8_t *buffer;
+	struct stat st;
+	int r;
+
+	if (!in)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	in->fd = fd;
+	in->listener = listener;
+	if (fstat(fd, &st) < 0)
+		return error_from_errno(e, -errno, "opening the upload");
+	in->size = st.st_size;
+	if (in->size == 0)
+		return error_set(e, SC_UPLOAD_INCOMPLETE, "the upload is empty");
+	av_log_to(listener);
+
+	buffer = av_malloc(AV_IO_BUFFER);
+	if (!buffer)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	in->io = avio_alloc_context(buffer, AV_IO_BUFFER, 0, in, input_read, NULL, input_seek);
+	if (!in->io) {
+		av_free(buffer);
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	}
+	r = input_open_format(in, e);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(in);
+	return 0;
+}
+
+void av_input_close(struct av_input *input)
+{
+	if (!input)
+		return;
+	avformat_close_input(&input->format);
+	if (input->io) {
+		av_freep(&input->io->buffer); /* libav may have put another buffer there */
+		avio_context_free(&input->io);
+	}
+	if (input->listener == av_log_sink.listener)
+		av_log_to(NULL);
+	free(input);
+}

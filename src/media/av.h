@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The border to libav: an opened descriptor as its input, its error numbers as ours, its messages
+ * as lines of the job's log. Private to src/media. One thread at a time; libav's own decoder
+ * threads may log at any time.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/frame.h>
+
+#include "storyclip/common/macros.h"
+#include "storyclip/error.h"
+#include "storyclip/media.h"
+
+/** A source opened by libav. It can reach nothing but the descriptor that it was given. */
+struct av_input {
+	AVFormatContext *format; /* owned; header read, avformat_find_stream_info() not yet called */
+	AVIOContext *io;         /* owned; reads with pread(2), so the descriptor's offset stays */
+	int fd;                  /* borrowed */
+	int64_t size;
+	int64_t offset;
+	int read_error; /* the first negative errno that pread(2) gave; libav's own codes hide it */
+	const struct media_listener *listener; /* borrowed; told of every byte read and every message */
+};
+
+/**
+ * Recognise the container and read its header. Only true containers are recognised, never a
+ * playlist or a script that names other files, and libav is refused every other file.
+ *
+ * @param fd        borrowed until av_input_close(); must be seekable
+ * @param listener  borrowed until av_input_close(); may be NULL
+ * Codes: UPLOAD_INCOMPLETE (empty, or ends within its header or before its index), INVALID_MEDIA
+ * (not recognised), OUT_OF_MEMORY, IO_ERROR.
+ */
+int av_input_open(int fd, const struct media_listener *listener, struct error *e,
+		  struct av_input **ret);
+void av_input_close(struct av_input *input);
+SC_DEFINE_AUTO(av_input, av_input_close)
+
+/**
+ * Fill *e from libav's error number; the sentence gets ": <libav's text>" behind it. A failing
+ * read of the source (input may be NULL) explains it better than the number does.
+ * @return the negative errno
+ */
+int av_input_error(const struct av_input *input, int averror, struct error *e, const char *fmt, ...)
+	SC_PRINTF(4, 5);
+
+/**
+ * Send libav's messages to listener->log, at most a bounded number a second; NULL: to nobody.
+ * The listener is only called by the thread that called this function last.
+ */
+void av_log_to(const struct media_listener *listener);
+
+#define auto_av_packet __attribute__((cleanup(av_packet_free)))
+#define auto_av_frame __attribute__((cleanup(av_frame_free)))
+#define auto_av_codec __attribute__((cleanup(avcodec_free_context)))
+#define auto_av_parameters __attribute__((cleanup(avcodec_parameters_free)))
+#define auto_av_bsf __attribute__((cleanup(av_bsf_free)))

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The clips of one directory, file by file. Long files are handled in pieces, so that the watchdog
+ * sees the work move. Main thread.
+ */
+#include "clips.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storyclip/common/file.h"
+
+#define PIECE_BYTES (8 * 1024 * 1024)
+#define BUFFER_BYTES (256 * 1024)
+
+struct walk {
+	const struct publish_order *order;
+	struct child_reporter *reporter;
+	struct error *e;
+	int to_fd;
+};
+
+typedef int (*clip_step)(const struct walk *walk, int dir_fd, const char *name);
+
+/* Open a clip that is a plain file with no other name: neither a symlink, nor a pipe that blocks,
+ * nor a hard link by which somebody else's file would get a new owner. */
+static int clip_open(int dir_fd, const char *name, struct error *e, struct stat *st, int *ret_fd)
+{
+	auto_fd int fd = -1;
+
+	if (clip_number_from_filename(name) == 0)
+		return error_set(e, SC_INTERNAL, "'%.64s' among the clips is none", name);
+	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, st) < 0)
+		return error_from_errno(e, -errno, "opening %s", name);
+	if (!S_ISREG(st->st_mode) || st->st_nlink != 1)
+		return error_set(e, SC_INTERNAL, "'%s' is not a plain file of its own", name);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int for_each_clip(int dir_fd, clip_step step, const struct walk *walk)
+{
+	auto_fd int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	size_t n = 0;
+	int r = 0;
+	DIR *dir;
+
+	if (fd < 0)
+		return error_from_errno(walk->e, -errno, "opening the clips");
+	dir = fdopendir(fd);
+	if (!dir)
+		return error_from_errno(walk->e, -errno, "reading the clips");
+	take_fd(&fd); /* the stream's now */
+	while (r == 0) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry && errno)
+			r = error_from_errno(walk->e, -errno, "reading the clips");
+		if (!entry)
+			break;
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		r = step(walk, dir_fd, entry->d_name);
+		n++;
+	}
+	closedir(dir);
+	if (r == 0 && n == 0)
+		return error_set(walk->e, SC_INTERNAL, "there is no clip to publish");
+	return r;
+}
+
+/* Write the pages back piece by piece, so that the fsync that counts finds little left to do. Only
+ * an error of the disk matters here; file systems without the call just do it all in fsync. */
+static int write_back(const struct walk *walk, int fd, int64_t size)
+{
+	for (int64_t at = 0; at < size; at += PIECE_BYTES) {
+		int64_t len = size - at < PIECE_BYTES ? size - at : PIECE_BYTES;
+
+		if (sync_file_range(fd, at, len,
+				    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					    SYNC_FILE_RANGE_WAIT_AFTER) < 0 &&
+		    (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+			return -errno;
+		child_worked(walk->reporter, (uint64_t)len, -1);
+	}
+	return 0;
+}
+
+/* (uid_t)-1 and (gid_t)-1 leave things as they are, as in chown(2). */
+static int set_owner_and_mode(const struct publish_order *order, int fd, mode_t mode)
+{
+	if ((order->owner_uid != (uid_t)-1 || order->owner_gid != (gid_t)-1) &&
+	    fchown(fd, order->owner_uid, order->owner_gid) < 0)
+		return -errno;
+	return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+static int settle_step(const struct walk *walk, int dir_fd, const char *name)
+{
+	auto_fd int fd = -1;
+	struct stat st;
+	int r;
+
+	r = clip_open(dir_fd, name, walk->e, &st, &fd);
+	if (r < 0)
+		return r;
+	r = set_owner_and_mode(walk->order, fd, 0644);
+	if (r < 0)
+		return error_from_errno(walk->e, r, "setting owner and mode of %s", name);
+	r = write_back(walk, fd, st.st_size);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r < 0)
+		return error_from_errno(walk->e, r, "syncing %s", name);
+	child_worked(walk->reporter, 1, -1);
+	return 0;
+}
+
+int clips_settle(int dir_fd, const struct publish_order *order, struct child_reporter *reporter,
+		 struct error *e)
+{
+	const struct walk walk = {.order = order, .reporter = reporter, .e = e};
+	int r;
+
+	r = for_each_clip(dir_fd, settle_step, &walk);
+	if (r < 0)
+		return r;
+	r = set_owner_and_mode(order, dir_fd, 0755);
+	if (r < 0)
+		return error_from_errno(e, r, "setting owner and mode of the clips' directory");
+	r = file_sync_dir(dir_fd);
+	if (r < 0)
+		return error_from_errno(e, r, "syncing the clips' directory");
+	return 0;
+}
+
+/* One piece through user space. @return bytes copied or a negative errno */
+static ssize_t copy_by_hand(int from, int to, int64_t at, size_t len)
+{
+	auto_free char *buffer = malloc(BUFFER_BYTES);
+	size_t done = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	while (done < len) {
+		size_t want = len - done < BUFFER_BYTES ? len - done : BUFFER_BYTES;
+		ssize_t n = file_pread_full(from, buffer, want, at + (int64_t)done);
+		int r;
+
+		if (n <= 0)
+			return n < 0 ? n : (ssize_t)done;
+		r = file_pwrite_all(to, buffer, (size_t)n, at + (int64_t)done);
+		if (r < 0)
+			return r;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* One piece by the kernel where it can. @return bytes copied or a negative errno */
+static ssize_t copy_piece(int from, int to, int64_t at, size_t len)
+{
+	loff_t in = at, out = at;
+	ssize_t n = copy_file_range(from, &in, to, &out, len, 0);
+
+	/* 0 within the file: some file systems say so for "cannot". */
+	if (n == 0 || (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
+				 errno == EOPNOTSUPP || errno == EBADF)))
+		return copy_by_hand(from, to, at, len);
+	return n < 0 ? -errno : n;
+}
+
+static int copy_step(const struct walk *walk, int dir_fd, const char *name)
+{
+	auto_fd int from = -1, to = -1;
+	struct stat st;
+	int r;
+
+	r = clip_open(dir_fd, name, walk->e, &st, &from);
+	if (r < 0)
+		return r;
+	to = openat(walk->to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (to < 0)
+		return error_from_errno(walk->e, -errno, "creating %s", name);
+	for (int64_t at = 0; at < st.st_size;) {
+		int64_t len = st.st_size - at < PIECE_BYTES ? st.st_size - at : PIECE_BYTES;
+		ssize_t n = copy_piece(from, to, at, (size_t)len);
+
+		if (n <= 0)
+			return error_from_errno(walk->e, n < 0 ? (int)n : -EIO, "copying %s", name);
+		at += n;
+		child_worked(walk->reporter, (uint64_t)n, -1);
+	}
+	if (close(take_fd(&to)) < 0)
+		return error_from_errno(walk->e, -errno, "copying %s", name);
+	return 0;
+}
+
+int clips_copy(int from_fd, int to_fd, struct child_reporter *reporter, struct error *e)
+{
+	const struct walk walk = {.reporter = reporter, .e = e, .to_fd = to_fd};
+
+	return for_each_clip(from_fd, copy_step, &walk);
+}
