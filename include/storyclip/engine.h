@@ -27,6 +27,9 @@
 
 struct engine;
 
+/** The directory in UPLOAD_TMP_DIR that keeps the bytes of jobs: never visible in the mount. */
+#define ENGINE_HOLD_DIR ".storyclip-hold"
+
 /** What changed about a job: bits. */
 enum {
 	JOB_CHANGED_TEXT = 1 << 0,    /* status, progress */
@@ -128,15 +131,7 @@ int engine_sources_each(struct engine *engine,
 
 /** @return 0, -ENOENT, -ENOMEM, -EIO */
 int engine_snapshot(struct engine *engine, const char *job_id, struct job_snapshot *ret);
-/** Only whether it exists, its owner and times: cheaper. Same returns. */
-struct job_brief {
-	enum job_state state;
-	uint64_t version;
-	uid_t owner_uid;
-	gid_t owner_gid;
-	unsigned int attempt;
-	int64_t created_at, updated_at;
-};
+/** Only whether it exists, its owner and times (store.h): cheaper. Same returns. */
 int engine_brief(struct engine *engine, const char *job_id, struct job_brief *ret);
 /** As store_jobs_page(). */
 int engine_jobs_page(struct engine *engine, int64_t after, struct job_list_row *rows, size_t n);

@@ -43,6 +43,13 @@ struct artifact {
 	char *dropped;        /* owned: JSON array of strings ("[]"); streams left out */
 };
 
+/** Whether a queued job may start. */
+enum source_state {
+	SOURCE_READY,
+	SOURCE_WAITING,    /* somebody still writes the upload */
+	SOURCE_INCOMPLETE, /* cut off by an unclean stop: the job will fail */
+};
+
 struct job_snapshot {
 	char id[JOB_ID_SIZE];
 	uint64_t version; /* rises with every change of any job, over the daemon's life; never 0 */
@@ -69,6 +76,10 @@ struct job_snapshot {
 	char *source_path; /* owned: below incoming/ */
 	dev_t source_dev;
 	ino_t source_ino;
+	int64_t source_size;     /* what the file must still be when it is cut, else UPLOAD_CHANGED */
+	int64_t source_mtime_ns;
+	enum source_state source_state;
+	int64_t not_before; /* wall time: after a failure it does not start earlier; 0: at once */
 };
 
 /** Free what the snapshot owns; it is all zero afterwards. */

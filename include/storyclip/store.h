@@ -47,16 +47,27 @@ int store_job_insert(struct store *store, const struct job_snapshot *job);
 
 /** Read one job whole. @return 0, -ENOENT */
 int store_job_get(struct store *store, const char *job_id, struct job_snapshot *ret);
+/** What a listing needs of it: one small read. @return 0, -ENOENT */
+struct job_brief {
+	enum job_state state;
+	uint64_t version;
+	uid_t owner_uid;
+	gid_t owner_gid;
+	unsigned int attempt;
+	int64_t created_at, updated_at;
+};
+int store_job_brief(struct store *store, const char *job_id, struct job_brief *ret);
+/** The highest version that a row has, 0 when there is none: versions go on from there. */
+int store_job_max_version(struct store *store, uint64_t *ret);
 
 /** One transition: what the row must be before, and what it is afterwards. */
 struct job_transition {
 	const char *job_id;
 	enum job_state from;         /* the row must be in this state … */
 	unsigned int from_attempt;   /* … and of this attempt (the fencing number), else nothing changes */
-	const struct job_snapshot *to; /* state, progress, message, attempt, failures, times, error, warnings,
-					  total_clips; artifacts and outputs when done */
+	const struct job_snapshot *to; /* version, state, progress, message, attempt, failures, times, error,
+					  warnings, clip counts, not_before; artifacts when done */
 	const char *output_urls;     /* JSON array; NULL: "[]" */
-	int64_t not_before_ms;       /* wall time before which a re-queued job does not run (0: now) */
 };
 
 /**
@@ -71,22 +82,47 @@ int store_job_transition(struct store *store, const struct job_transition *t);
 int store_job_progress(struct store *store, const char *job_id, unsigned int attempt, int progress,
 		       const char *message, int64_t updated_at);
 
-/** Mark that the attempt's directory is about to be renamed to OUTPUT_ROOT/<id> (synced): from then on
- *  a directory of that name is ours to remove when the job does not end done. */
-int store_job_publishing(struct store *store, const char *job_id, unsigned int attempt);
-/** Whether that mark was ever set for this job. */
-int store_job_was_publishing(struct store *store, const char *job_id, bool *ret);
+/** What became of the source of a queued job (source_state, size and mtime, message, version,
+ *  updated_at of *to). Not synced: the registry of uploads knows it too. @return 0, -ESTALE */
+int store_job_source(struct store *store, const struct job_snapshot *to);
 
-/** Mark one clip of a done job as deleted (in its artifact and outputs). Synced. */
-int store_job_clip_deleted(struct store *store, const char *job_id, unsigned int number,
+/** Mark that the attempt's directory is about to be renamed to OUTPUT_ROOT/<id> (synced): from then on
+ *  a directory of that name is ours to remove when the job does not end done.
+ *  @return 0, -ESTALE (the attempt is not running any more) */
+int store_job_publishing(struct store *store, const char *job_id, unsigned int attempt);
+/** Whether that mark is set for a job that is not done. @return 0, -ENOENT */
+int store_job_was_publishing(struct store *store, const char *job_id, bool *ret);
+/** The directory is gone again: take the mark back. Not synced. */
+int store_job_unpublished(struct store *store, const char *job_id);
+
+/** Mark one clip of a job as deleted: *to has its artifacts, version and updated_at. Synced.
+ *  @return 0, -ESTALE (the job is not done) */
+int store_job_clip_deleted(struct store *store, const struct job_snapshot *to,
 			   const char *output_urls);
 
-/** Remove a job's row. Synced. @return 0, -ENOENT */
-int store_job_delete(struct store *store, const char *job_id);
+/**
+ * Remove an ended job's row and note, in the same synced transaction, that OUTPUT_ROOT/<id> is to be
+ * renamed to `trash` and removed. @return 0, -ENOENT (no such job, or it has not ended)
+ */
+int store_job_remove(struct store *store, const char *job_id, const char *trash);
+/** Every such note. The callback must not call the store. */
+struct removal_row {
+	const char *trash; /* both borrowed for the call */
+	const char *job_id;
+	bool is_id_taken; /* a newer job has this id: OUTPUT_ROOT/<id> is not the removed one's */
+};
+int store_removals_each(struct store *store,
+			int (*each)(void *context, const struct removal_row *row), void *context);
+/** All bytes are gone: forget the note. Not synced. */
+int store_removal_done(struct store *store, const char *trash);
 
-/** All jobs that have not ended, oldest first. The callback owns the snapshot (moves it out or not). */
+/** All jobs that have not ended, oldest first. The callback may move the snapshot out, else it is freed. */
 int store_jobs_live(struct store *store, int (*each)(void *context, struct job_snapshot *job),
 		    void *context);
+/** Jobs that are not done, but whose OUTPUT_ROOT/<id> may exist (store_job_publishing()). */
+int store_jobs_half_published(struct store *store,
+			      int (*each)(void *context, const char *job_id, unsigned int attempt),
+			      void *context);
 
 struct job_list_row {
 	char id[JOB_ID_SIZE];
@@ -107,7 +143,7 @@ int store_upload_ids_page(struct store *store, int64_t after, struct upload_id_r
 
 /* ---- changes made by other connections (a person's sqlite3 shell) ---- */
 
-/** A number that changes when another connection has committed (PRAGMA data_version of the reader). */
+/** A number that changes when another connection than the writer has committed (PRAGMA data_version). */
 int store_data_version(struct store *store, int64_t *ret);
 
 struct job_state_row {
@@ -115,15 +151,18 @@ struct job_state_row {
 	char status[32]; /* as written, e.g. "error" */
 	unsigned int attempt;
 };
-/** State of the given jobs as the database has it now. @return how many rows were found or an errno */
-int store_job_states(struct store *store, const char *const *ids, size_t n,
-		     int (*each)(void *context, const struct job_state_row *row), void *context);
-/** Rows that a person left half changed: status not one of ours ("error"), or ended without
- *  finished_at. For the start and for the external thread. */
+/** State of one job as the database has it now. @return 0, -ENOENT */
+int store_job_state(struct store *store, const char *job_id, struct job_state_row *ret);
+/** Rows that a person left half changed: status not one of ours ("error"), or failed or cancelled
+ *  without what we write at such an end. For the start and for the external thread. */
 int store_jobs_external(struct store *store,
 			int (*each)(void *context, const struct job_state_row *row), void *context);
-/** Complete such a row: the state written out, code MANUAL, message, finished_at. Synced.
- *  @return 0, -ESTALE when status is not `was` any more */
+/**
+ * Complete such a row: the state (of *to) written out, code MANUAL, the message unless the person gave
+ * one, finished_at, version and updated_at; progress stays. Clips of a job that was done are not listed
+ * any more and its directory counts as half published. Synced.
+ * @return 0, -ESTALE when status is not `was` any more
+ */
 int store_job_complete_external(struct store *store, const char *job_id, const char *was,
 				const struct job_snapshot *to);
 
@@ -150,6 +189,6 @@ int store_uploads_apply(struct store *store, const struct upload_change *changes
 			bool is_synced);
 /** @return 0, -ENOENT; *ret's path is not set */
 int store_upload_get(struct store *store, const char *path, struct upload_row *ret);
-/** Every row; row->path is borrowed for the call. */
+/** Every row; row->path is borrowed for the call. The callback must not call the store. */
 int store_uploads_each(struct store *store, int (*each)(void *context, const struct upload_row *row),
 		       void *context);

@@ -37,6 +37,16 @@ void lock_release(struct lock *l) SC_NO_THREAD_SAFETY
 	must(pthread_mutex_unlock(&l->mutex));
 }
 
+bool lock_try_acquire(struct lock *l) SC_NO_THREAD_SAFETY
+{
+	int r = pthread_mutex_trylock(&l->mutex);
+
+	if (r == EBUSY)
+		return false;
+	must(r);
+	return true;
+}
+
 void cond_init(struct cond *c)
 {
 	pthread_condattr_t attr;

@@ -15,12 +15,14 @@
 #define SC_CAPABILITY(x) __attribute__((capability(x)))
 #define SC_ACQUIRE(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define SC_RELEASE(...) __attribute__((release_capability(__VA_ARGS__)))
+#define SC_TRY_ACQUIRE(...) __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define SC_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
 #define SC_NO_THREAD_SAFETY __attribute__((no_thread_safety_analysis))
 #else
 #define SC_CAPABILITY(x)
 #define SC_ACQUIRE(...)
 #define SC_RELEASE(...)
+#define SC_TRY_ACQUIRE(...)
 #define SC_REQUIRES(...)
 #define SC_NO_THREAD_SAFETY
 #endif
@@ -37,6 +39,8 @@ void lock_init(struct lock *l);
 void lock_finish(struct lock *l);
 void lock_acquire(struct lock *l) SC_ACQUIRE(l);
 void lock_release(struct lock *l) SC_RELEASE(l);
+/** Take it only if nobody has it. @return whether it was taken */
+bool lock_try_acquire(struct lock *l) SC_TRY_ACQUIRE(true, l);
 
 void cond_init(struct cond *c);
 void cond_finish(struct cond *c);
