@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2016,SC2119,SC2120
+# shellcheck shell=bash disable=SC2119,SC2120
 # What the shell tests share. Sourced first by each: . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 #
 # From run-one come ROOT, MNT, LOG, HOOKS (folders of this test alone), SC_TEST (the folder around
@@ -224,25 +224,32 @@ upload() { # MEDIUM [NAME IN incoming/]
 
 # Hand in a request; prints the job's id. What the reply said stands in $LOG/reply.
 sc_submit() { # JSON
-	local reply
-	exec {control_fd}<>"$MNT/control"
-	printf '%s\n' "$1" >&"$control_fd" || {
-		reply=$(cat <&"$control_fd")
+	local reply fd
+	exec {fd}<>"$MNT/control"
+	printf '%s\n' "$1" >&"$fd" || {
+		reply=$(cat <&"$fd")
 		fail "the request $1 was refused: $reply"
 	}
-	reply=$(cat <&"$control_fd")
-	exec {control_fd}>&-
+	reply=$(cat <&"$fd")
+	exec {fd}>&-
 	printf '%s\n' "$reply" >"$LOG/reply"
 	[[ $(jq -r .success <<<"$reply") == true ]] || fail "the reply to $1 is $reply"
 	jq -r .jobId <<<"$reply"
 }
 
-# Write a request that must be refused: the errno by its name, and the code of the reply.
-sc_refused() { # ENAME CODE REQUEST
-	local out
-	out=$("$SC_TOOLS/fs_errno" write "$MNT/control" "$3") || fail "fs_errno: $out"
-	contains "$out" "$1" "answer to $3"
-	contains "$out" "\"code\":\"$2\"" "answer to $3"
+# Write a request that must be refused: the errno by its name, and the code of the reply, which is
+# printed.
+sc_refused() { # ENAME CODE REQUEST [CONTROL]
+	local said reply fd
+	exec {fd}<>"${4:-$MNT/control}"
+	if said=$( (printf '%s\n' "$3" >&"$fd") 2>&1); then
+		fail "accepted, $1 was expected: $3"
+	fi
+	contains "$said" "${errno_text[$1]}" "answer to $3"
+	reply=$(cat <&"$fd")
+	exec {fd}>&-
+	eq "$(jq -r '"\(.success) \(.code)"' <<<"$reply")" "false $2" "reply to $3 ($reply)"
+	printf '%s\n' "$reply"
 }
 
 # Wait for a job's end by its own file; prints the last status.

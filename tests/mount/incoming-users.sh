@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Several users share incoming/: files are theirs, and the rights are those of the backing directory.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+need_root
+need setpriv
+sc_mount
+in=$MNT/incoming
+as() { # UID COMMAND…
+	local uid=$1
+	shift
+	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
+}
+
+as 2001 sh -c "echo hers >$in/hers"
+as 2002 sh -c "echo his >$in/his; chmod 600 $in/his"
+eq "$(stat -c %u:%g "$in/hers" "$ROOT/tmp/uploads/hers" | xargs)" "2001:2001 2001:2001"
+eq "$(stat -c %a "$in")" 1777
+eq "$(as 2002 cat "$in/hers")" hers
+errno EACCES as 2001 cat "$in/his"
+sh_errno EACCES "setpriv --reuid=2002 --regid=2002 --clear-groups sh -c 'echo x >>$in/hers'"
+errno EPERM as 2002 chmod 666 "$in/hers"
+# the sticky bit
+errno EPERM as 2002 rm -f "$in/hers"
+errno EPERM as 2002 mv "$in/hers" "$in/taken"
+as 2001 mv "$in/hers" "$in/renamed"
+errno EPERM as 2001 chown 2002 "$in/renamed"
+chown 2002:2002 "$in/renamed"
+eq "$(stat -c %u "$ROOT/tmp/uploads/renamed")" 2002
+
+# a directory of a group, entered by a supplementary group
+mkdir "$in/team" && chown 0:3000 "$in/team" && chmod 2770 "$in/team"
+errno EACCES as 2001 ls "$in/team"
+errno EACCES as 2001 touch "$in/team/no"
+setpriv --reuid=2001 --regid=2001 --groups=3000 sh -c "echo shared >$in/team/file; cat $in/team/file" >/dev/null
+eq "$(stat -c %u:%g "$in/team/file")" 2001:3000 "owner and group in a setgid directory"
+
+# requests need the right to read; jobs belong to who asked
+cp "$(media tiny.mp4)" "$in/secret.mp4" && chmod 600 "$in/secret.mp4"
+cp "$(media tiny.mp4)" "$in/open.mp4" && chmod 644 "$in/open.mp4"
+sh_errno EACCES "setpriv --reuid=2001 --regid=2001 --clear-groups bash -c 'echo \"{\\\"uploadId\\\":\\\"secret.mp4\\\"}\" >$MNT/control'"
+contains "$(as 2001 cat "$MNT/control")" UPLOAD_FORBIDDEN "the last reply to that user"
+as 2001 bash -c "echo '{\"uploadId\":\"open.mp4\",\"clipDuration\":1,\"jobId\":\"hers\"}' >$MNT/control"
+contains "$(as 2001 cat "$MNT/control")" '"jobId":"hers"'
+lacks "$(as 2002 cat "$MNT/control")" hers "the last reply to another user"
+sc_done hers
+eq "$(stat -c %u "$MNT/jobs/hers" "$MNT/jobs/hers/status" "$MNT/jobs/hers/clips" | xargs)" "2001 2001 2001"
+eq "$(stat -c %a "$MNT/jobs/hers" "$MNT/jobs/hers/status" "$MNT/jobs/hers/control" "$MNT/control" "$MNT/jobs" | xargs)" \
+	"755 444 644 666 777"
+errno EACCES as 2002 rmdir "$MNT/jobs/hers"
+sh_errno EACCES "setpriv --reuid=2002 --regid=2002 --clear-groups sh -c 'echo cancel >$MNT/jobs/hers/control'"
+exists "$MNT/jobs/hers/clips/clip_001.mp4"
+as 2001 rm -r "$MNT/jobs/hers"
+missing "$MNT/jobs/hers" "$ROOT/outputs/hers"
+sc_umount

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Rotation and language survive; what cannot be cut says why; what is no video is refused as such.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+sc_mount
+run() { # NAME CUT: submit, its id is the name
+	upload "$1"
+	echo "{\"uploadId\":\"$1\",\"clipDuration\":1,\"maxClips\":2,\"cut\":\"$2\",\"jobId\":\"$1\"}" >"$MNT/control"
+}
+probe() { # JOB ENTRY
+	ffprobe -v error -show_entries "$2" -of default=nw=1:nk=1 "$MNT/jobs/$1/clips/clip_001.mp4"
+}
+
+run rotated.mp4 exact && sc_done rotated.mp4
+eq "$(probe rotated.mp4 stream_side_data=rotation)" \
+	"$(ffprobe -v error -show_entries stream_side_data=rotation -of default=nw=1:nk=1 "$(media rotated.mp4)")"
+run language.mp4 exact && sc_done language.mp4
+contains "$(probe language.mp4 stream_tags=language)" deu
+run vfr.mp4 exact && sc_done vfr.mp4
+"$SC_TOOLS/compare_clips" "$(media vfr.mp4)" "$MNT/jobs/vfr.mp4/clips" --mode exact \
+	--status "$MNT/jobs/vfr.mp4/status" || fail "vfr.mp4: the clips are not the source"
+
+run vp8.mkv exact && sc_failed vp8.mkv UNSUPPORTED_CODEC
+contains "$(status_of vp8.mkv .message)" vp8
+for name in truncated.mp4 noindex.mp4; do
+	run $name exact && sc_failed $name UPLOAD_INCOMPLETE
+done
+for name in text.mp4 playlist.mp4 concat.mp4; do
+	run $name exact && sc_failed $name INVALID_MEDIA
+done
+: >"$MNT/incoming/empty.mp4"
+echo '{"uploadId":"empty.mp4","jobId":"empty"}' >"$MNT/control"
+sc_failed empty UPLOAD_INCOMPLETE
+# the uploads stay, whatever became of their jobs
+for name in vp8.mkv truncated.mp4 text.mp4 playlist.mp4; do
+	cmp "$MNT/incoming/$name" "$(media $name)"
+done
+check_invariants
+sc_umount

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Starting and stopping: what the command line gives back, and every way to end the mount.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+exit_code() {
+	local code=0
+	"$@" >"$LOG/out" 2>"$LOG/err" || code=$?
+	echo "$code"
+}
+
+eq "$(exit_code "$SC_BIN/storyclipfs" --help)" 0
+contains "$(<"$LOG/out")" "storyclipfs ROOT MOUNTPOINT"
+for option in upload_tmp_dir process_work_dir output_root cdn_base database workers stall_timeout \
+	watchdog_interval max_attempts upload_wait log; do
+	contains "$(<"$LOG/out")" "$option" "--help"
+done
+eq "$(exit_code "$SC_BIN/storyclipfs" --version)" 0
+matches "$(<"$LOG/out")" '[0-9]+\.[0-9]+'
+
+eq "$(exit_code "$SC_BIN/storyclipfs")" 2 "exit code without arguments"
+eq "$(exit_code "$SC_BIN/storyclipfs" "$ROOT")" 2 "exit code with one argument"
+eq "$(exit_code "$SC_BIN/storyclipfs" "$ROOT" "$MNT" more)" 2 "exit code with three arguments"
+eq "$(exit_code "$SC_BIN/storyclipfs" --no-such-option "$ROOT" "$MNT")" 2
+
+# The tree is there as soon as the command returns, and the daemon has no terminal of ours.
+sc_mount
+for name in README control health incoming jobs by-upload; do
+	exists "$MNT/$name"
+done
+contains "$(cat "$MNT/README")" incoming
+eq "$(jq -r .status "$MNT/health")" ok
+eq "$(readlink "/proc/$daemon_pid/fd/0")" /dev/null "the daemon's standard input"
+for dir in tmp/uploads work outputs database/storyclip.db; do
+	exists "$ROOT/$dir"
+done
+eq "$(stat -c %a "$ROOT/work") $(stat -c %a "$ROOT/database") $(stat -c %a "$ROOT/outputs")" "700 700 755"
+sc_umount
+
+for signal in TERM INT; do
+	sc_mount
+	sc_stop "$signal"
+	sc_is_mounted && fail "still mounted after SIG$signal"
+done
+
+# A signal stops it even while a file is open; umount does not.
+sc_mount
+exec 5<"$MNT/health"
+errno_busy=$(umount "$MNT" 2>&1 || fusermount3 -u "$MNT" 2>&1 || true)
+matches "$errno_busy" '[Bb]usy'
+[[ -f $MNT/health ]] || fail "a refused umount has done harm"
+sc_stop TERM
+exec 5<&-
+sc_is_mounted && fail "still mounted after SIGTERM with an open file"
+
+# In the foreground it stays, and stops likewise.
+"$SC_BIN/storyclipfs" -f "$ROOT" "$MNT" >"$LOG/foreground.log" 2>&1 &
+daemon_pid=$!
+sc_wait_for '[[ -f $MNT/health ]]'
+kill -INT "$daemon_pid"
+wait "$daemon_pid" || fail "-f ended with $?"
