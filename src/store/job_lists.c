@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows of many jobs: pages for listings, what recovery looks for, what a person changed. Any thread. */
+#include <stdio.h>
+#include <string.h>
+
+#include "db.h"
+
+int store_job_max_version(struct store *store, uint64_t *ret)
+{
+	int64_t version = 0;
+	int r;
+
+	lock_acquire(&store->reader);
+	r = db_get_int(&store->read, "SELECT COALESCE(MAX(version), 0) FROM jobs", &version);
+	lock_release(&store->reader);
+	if (r == 0)
+		*ret = version > 0 ? (uint64_t)version : 0;
+	return r;
+}
+
+static int jobs_live(struct db *db, int (*each)(void *context, struct job_snapshot *job),
+		     void *context)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS " FROM jobs "
+				  "WHERE status IN ('queued','running') ORDER BY cookie";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	while (r == 0 && (r = db_step(db, stmt)) > 0) {
+		auto_snapshot struct job_snapshot job = {0};
+
+		r = job_row_read(stmt, &job);
+		if (r == 0)
+			r = each(context, &job);
+	}
+	return r;
+}
+
+int store_jobs_live(struct store *store, int (*each)(void *context, struct job_snapshot *job),
+		    void *context)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = jobs_live(&store->read, each, context);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int jobs_half_published(struct db *db,
+			       int (*each)(void *context, const char *job_id, unsigned int attempt),
+			       void *context)
+{
+	static const char sql[] = "SELECT job_id, attempt FROM jobs "
+				  "WHERE is_publishing=1 AND status<>'done' ORDER BY cookie";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	while (r == 0 && (r = db_step(db, stmt)) > 0)
+		r = each(context, db_column_text(stmt, 0), (unsigned int)sqlite3_column_int64(stmt, 1));
+	return r;
+}
+
+int store_jobs_half_published(struct store *store,
+			      int (*each)(void *context, const char *job_id, unsigned int attempt),
+			      void *context)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = jobs_half_published(&store->read, each, context);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int removals_each(struct db *db,
+			 int (*each)(void *context, const struct removal_row *row), void *context)
+{
+	static const char sql[] = "SELECT trash, job_id, "
+				  "EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id=removals.job_id) "
+				  "FROM removals";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	while (r == 0 && (r = db_step(db, stmt)) > 0) {
+		const struct removal_row row = {
+			.trash = db_column_text(stmt, 0),
+			.job_id = db_column_text(stmt, 1),
+			.is_id_taken = sqlite3_column_int(stmt, 2) != 0,
+		};
+
+		r = each(context, &row);
+	}
+	return r;
+}
+
+int store_removals_each(struct store *store,
+			int (*each)(void *context, const struct removal_row *row), void *context)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = removals_each(&store->read, each, context);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int jobs_page(struct db *db, int64_t after, struct job_list_row *rows, size_t n)
+{
+	static const char sql[] = "SELECT job_id, cookie, status FROM jobs WHERE cookie > :after "
+				  "ORDER BY cookie LIMIT :n";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	size_t i = 0;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":after", after);
+	if (r == 0)
+		r = db_bind_int(stmt, ":n", (int64_t)n);
+	if (r < 0)
+		return r;
+	while (i < n && (r = db_step(db, stmt)) > 0) {
+		snprintf(rows[i].id, sizeof(rows[i].id), "%s", db_column_text(stmt, 0));
+		rows[i].cookie = sqlite3_column_int64(stmt, 1);
+		if (job_state_from_name(db_column_text(stmt, 2), &rows[i].state) < 0)
+			rows[i].state = JOB_FAILED;
+		i++;
+	}
+	return r < 0 ? r : (int)i;
+}
+
+int store_jobs_page(struct store *store, int64_t after, struct job_list_row *rows, size_t n)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = jobs_page(&store->read, after, rows, n);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int newest_of_upload(struct db *db, const char *upload_id, char ret[JOB_ID_SIZE])
+{
+	static const char sql[] = "SELECT job_id FROM jobs WHERE upload_id=:upload_id "
+				  "ORDER BY cookie DESC LIMIT 1";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r == 0)
+		r = db_bind_text(stmt, ":upload_id", upload_id);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	snprintf(ret, JOB_ID_SIZE, "%s", db_column_text(stmt, 0));
+	return 0;
+}
+
+int store_job_newest_of_upload(struct store *store, const char *upload_id, char ret[JOB_ID_SIZE])
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = newest_of_upload(&store->read, upload_id, ret);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int upload_ids_page(struct db *db, int64_t after, struct upload_id_row *rows, size_t n)
+{
+	static const char sql[] =
+		"SELECT cookie, upload_id FROM jobs AS a WHERE cookie > :after AND NOT EXISTS "
+		"(SELECT 1 FROM jobs AS b WHERE b.upload_id=a.upload_id AND b.cookie < a.cookie) "
+		"ORDER BY cookie LIMIT :n";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	size_t i = 0;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":after", after);
+	if (r == 0)
+		r = db_bind_int(stmt, ":n", (int64_t)n);
+	while (r >= 0 && i < n && (r = db_step(db, stmt)) > 0) {
+		rows[i].cookie = sqlite3_column_int64(stmt, 0);
+		rows[i].upload_id = strdup(db_column_text(stmt, 1));
+		if (!rows[i].upload_id)
+			r = -ENOMEM;
+		else
+			i++;
+	}
+	if (r >= 0)
+		return (int)i;
+	while (i)
+		free(rows[--i].upload_id);
+	return r;
+}
+
+int store_upload_ids_page(struct store *store, int64_t after, struct upload_id_row *rows, size_t n)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = upload_ids_page(&store->read, after, rows, n);
+	lock_release(&store->reader);
+	return r;
+}
+
+static void state_row_read(sqlite3_stmt *stmt, struct job_state_row *row)
+{
+	snprintf(row->id, sizeof(row->id), "%s", db_column_text(stmt, 0));
+	snprintf(row->status, sizeof(row->status), "%s", db_column_text(stmt, 1));
+	row->attempt = (unsigned int)sqlite3_column_int64(stmt, 2);
+}
+
+static int job_state(struct db *db, const char *job_id, struct job_state_row *ret)
+{
+	static const char sql[] = "SELECT job_id, status, attempt FROM jobs WHERE job_id=:job_id";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r == 0)
+		r = db_bind_text(stmt, ":job_id", job_id);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	state_row_read(stmt, ret);
+	return 0;
+}
+
+int store_job_state(struct store *store, const char *job_id, struct job_state_row *ret)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = job_state(&store->read, job_id, ret);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int jobs_external(struct db *db,
+			 int (*each)(void *context, const struct job_state_row *row), void *context)
+{
+	static const char sql[] = "SELECT job_id, status, attempt FROM jobs "
+				  "WHERE " JOB_IS_HALF_CHANGED " ORDER BY cookie";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	while (r == 0 && (r = db_step(db, stmt)) > 0) {
+		struct job_state_row row;
+
+		state_row_read(stmt, &row);
+		r = each(context, &row);
+	}
+	return r;
+}
+
+int store_jobs_external(struct store *store,
+			int (*each)(void *context, const struct job_state_row *row), void *context)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = jobs_external(&store->read, each, context);
+	lock_release(&store->reader);
+	return r;
+}

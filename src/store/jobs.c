@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Jobs: one row ↔ one struct job_snapshot, and every change of a row. Lists of rows are in
+ * job_lists.c. Each change says in its WHERE what the row must still be, so that nobody's change is
+ * ever undone. Any thread.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "db.h"
+
+enum column_kind {
+	COLUMN_CHARS,     /* char[] */
+	COLUMN_STRING,    /* char *, owned */
+	COLUMN_OPTIONAL,  /* the same, NULL is kept */
+	COLUMN_NUMBER,    /* unsigned or int of four bytes, not negative */
+	COLUMN_I64,
+	COLUMN_TIME,      /* int64_t, 0 is NULL */
+	COLUMN_STATE,
+	COLUMN_CUT,
+	COLUMN_SOURCE,
+	COLUMN_ARTIFACTS,
+	COLUMN_CODE,      /* these two are filled after all others */
+	COLUMN_ERROR_TEXT,
+};
+
+/* One row per column, in the order of JOB_COLUMNS; statements bind what they name. */
+static const struct column {
+	const char *name;
+	enum column_kind kind;
+	size_t offset;
+	size_t size;
+} columns[] = {
+#define AT(member)                                                                                 \
+	offsetof(struct job_snapshot, member), sizeof(((struct job_snapshot *)NULL)->member)
+	{":job_id", COLUMN_CHARS, AT(id)},
+	{":upload_id", COLUMN_STRING, AT(upload_id)},
+	{":user_id", COLUMN_OPTIONAL, AT(user_id)},
+	{":owner_uid", COLUMN_NUMBER, AT(owner_uid)},
+	{":owner_gid", COLUMN_NUMBER, AT(owner_gid)},
+	{":status", COLUMN_STATE, AT(state)},
+	{":progress", COLUMN_NUMBER, AT(progress)},
+	{":message", COLUMN_CHARS, AT(message)},
+	{":attempt", COLUMN_NUMBER, AT(attempt)},
+	{":failures", COLUMN_NUMBER, AT(failures)},
+	{":max_attempts", COLUMN_NUMBER, AT(max_attempts)},
+	{":cut", COLUMN_CUT, AT(cut)},
+	{":total_clips", COLUMN_NUMBER, AT(total_clips)},
+	{":clips_ready", COLUMN_NUMBER, AT(clips_ready)},
+	{":input_json", COLUMN_STRING, AT(input_json)},
+	{":artifacts", COLUMN_ARTIFACTS, AT(artifacts)},
+	{":warnings", COLUMN_STRING, AT(warnings)},
+	{":source_path", COLUMN_STRING, AT(source_path)},
+	{":source_dev", COLUMN_I64, AT(source_dev)},
+	{":source_ino", COLUMN_I64, AT(source_ino)},
+	{":source_size", COLUMN_I64, AT(source_size)},
+	{":source_mtime_ns", COLUMN_I64, AT(source_mtime_ns)},
+	{":source_state", COLUMN_SOURCE, AT(source_state)},
+	{":not_before", COLUMN_TIME, AT(not_before)},
+	{":version", COLUMN_I64, AT(version)},
+	{":created_at", COLUMN_TIME, AT(created_at)},
+	{":started_at", COLUMN_TIME, AT(started_at)},
+	{":updated_at", COLUMN_TIME, AT(updated_at)},
+	{":finished_at", COLUMN_TIME, AT(finished_at)},
+	{":error_code", COLUMN_CODE, AT(error)},
+	{":error_msg", COLUMN_ERROR_TEXT, AT(error)},
+#undef AT
+};
+_Static_assert(sizeof(dev_t) == 8 && sizeof(ino_t) == 8, "they are bound as 64 bits");
+_Static_assert(sizeof(uid_t) == 4 && sizeof(unsigned int) == 4, "they are bound as 32 bits");
+
+static const char *const source_names[] = {
+	[SOURCE_READY] = "ready",
+	[SOURCE_WAITING] = "waiting",
+	[SOURCE_INCOMPLETE] = "incomplete",
+};
+
+static int bind_artifacts(sqlite3_stmt *stmt, const char *name, const struct job_snapshot *job)
+{
+	auto_free char *text = NULL;
+	int r;
+
+	r = artifacts_to_json(job->artifacts, job->n_artifacts, &text);
+	return r < 0 ? r : db_bind_text(stmt, name, text);
+}
+
+static int bind_column(sqlite3_stmt *stmt, const struct column *c, const struct job_snapshot *job)
+{
+	const void *p = (const char *)job + c->offset;
+	int64_t i64 = 0;
+
+	switch (c->kind) {
+	case COLUMN_CHARS:
+		return db_bind_text(stmt, c->name, p);
+	case COLUMN_STRING:
+	case COLUMN_OPTIONAL:
+		return db_bind_text(stmt, c->name, *(char *const *)p);
+	case COLUMN_NUMBER:
+		return db_bind_int(stmt, c->name, *(const unsigned int *)p);
+	case COLUMN_I64:
+	case COLUMN_TIME:
+		memcpy(&i64, p, sizeof(i64));
+		/* A parameter that is not bound is NULL. */
+		return c->kind == COLUMN_TIME && !i64 ? 0 : db_bind_int(stmt, c->name, i64);
+	case COLUMN_STATE:
+		return db_bind_text(stmt, c->name, job_state_name(job->state));
+	case COLUMN_CUT:
+		return db_bind_text(stmt, c->name, cut_mode_name(job->cut));
+	case COLUMN_SOURCE:
+		return db_bind_text(stmt, c->name, source_names[job->source_state]);
+	case COLUMN_ARTIFACTS:
+		return bind_artifacts(stmt, c->name, job);
+	case COLUMN_CODE:
+		return job->error.err ? db_bind_text(stmt, c->name, sc_code_name(job->error.code)) : 0;
+	case COLUMN_ERROR_TEXT:
+		return job->error.err ? db_bind_text(stmt, c->name, job->error.message) : 0;
+	}
+	return -EINVAL;
+}
+
+/* Bind every column that the statement names. */
+static int bind_job(sqlite3_stmt *stmt, const struct job_snapshot *job)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(columns); i++) {
+		int r;
+
+		if (!sqlite3_bind_parameter_index(stmt, columns[i].name))
+			continue;
+		r = bind_column(stmt, &columns[i], job);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_string(sqlite3_stmt *stmt, int i, bool is_optional, char **ret)
+{
+	if (is_optional && sqlite3_column_type(stmt, i) == SQLITE_NULL)
+		return 0;
+	*ret = strdup(db_column_text(stmt, i));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int64_t clamp(int64_t value, int64_t min, int64_t max)
+{
+	return value < min ? min : value > max ? max : value;
+}
+
+/* Somebody may have written anything into the row: what makes no sense becomes the nearest sense. */
+static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
+{
+	const struct column *c = &columns[i];
+	void *p = (char *)job + c->offset;
+	const char *text;
+	int64_t i64;
+
+	switch (c->kind) {
+	case COLUMN_CHARS:
+		snprintf(p, c->size, "%s", db_column_text(stmt, i));
+		return 0;
+	case COLUMN_STRING:
+	case COLUMN_OPTIONAL:
+		return read_string(stmt, i, c->kind == COLUMN_OPTIONAL, p);
+	case COLUMN_NUMBER:
+		*(unsigned int *)p = (unsigned int)clamp(sqlite3_column_int64(stmt, i), 0, UINT32_MAX);
+		return 0;
+	case COLUMN_I64:
+	case COLUMN_TIME:
+		i64 = sqlite3_column_int64(stmt, i);
+		memcpy(p, &i64, sizeof(i64));
+		return 0;
+	case COLUMN_STATE:
+		if (job_state_from_name(db_column_text(stmt, i), &job->state) < 0)
+			job->state = JOB_FAILED;
+		return 0;
+	case COLUMN_CUT:
+		return cut_mode_from_name(db_column_text(stmt, i), &job->cut) < 0 ? -EIO : 0;
+	case COLUMN_SOURCE:
+		text = db_column_text(stmt, i);
+		for (size_t s = 0; s < SC_ARRAY_SIZE(source_names); s++)
+			if (!strcmp(source_names[s], text))
+				job->source_state = (enum source_state)s;
+		return 0;
+	case COLUMN_ARTIFACTS:
+		if (artifacts_from_json(db_column_text(stmt, i), &job->artifacts, &job->n_artifacts) ==
+		    -ENOMEM)
+			return -ENOMEM;
+		return 0;
+	case COLUMN_CODE:
+		text = db_column_text(stmt, i);
+		job->error.code = *text ? sc_code_from_name(text) : SC_MANUAL;
+		return 0;
+	case COLUMN_ERROR_TEXT:
+		snprintf(job->error.message, sizeof(job->error.message), "%s", db_column_text(stmt, i));
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int job_row_read(sqlite3_stmt *stmt, struct job_snapshot *ret)
+{
+	auto_snapshot struct job_snapshot job = {0};
+	int r;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(columns); i++) {
+		r = read_column(stmt, (int)i, &job);
+		if (r < 0)
+			return r;
+	}
+	job.progress = (int)clamp((unsigned int)job.progress, 0, 100);
+	if (job.state == JOB_FAILED) {
+		job.error.err = -sc_code_errno(job.error.code);
+		if (!job.error.message[0])
+			snprintf(job.error.message, sizeof(job.error.message), "%s",
+				 "set to 'failed' by hand");
+		memcpy(job.message, job.error.message, sizeof(job.message));
+	} else {
+		memset(&job.error, 0, sizeof(job.error));
+	}
+	*ret = job;
+	memset(&job, 0, sizeof(job)); /* what it owned is the caller's now */
+	return 0;
+}
+
+/* A statement about one job, its columns bound. */
+static int prepare_for_job(struct db *db, const char *sql, const char *job_id, sqlite3_stmt **ret)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r < 0)
+		return r;
+	*ret = stmt; /* from here on the caller releases it */
+	return db_bind_text(stmt, ":job_id", job_id);
+}
+
+static int job_insert(struct db *db, const struct job_snapshot *job)
+{
+	static const char sql[] =
+		"INSERT INTO jobs (" JOB_COLUMNS ") VALUES (:job_id, :upload_id, :user_id, "
+		":owner_uid, :owner_gid, :status, :progress, :message, :attempt, :failures, "
+		":max_attempts, :cut, :total_clips, :clips_ready, :input_json, :artifacts, "
+		":warnings, :source_path, :source_dev, :source_ino, :source_size, "
+		":source_mtime_ns, :source_state, :not_before, :version, :created_at, :started_at, "
+		":updated_at, :finished_at, :error_code, :error_msg)";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job->id, &stmt);
+	if (r == 0)
+		r = bind_job(stmt, job);
+	if (r == 0)
+		r = db_change(db, stmt);
+	return r < 0 ? r : 0;
+}
+
+int store_job_insert(struct store *store, const struct job_snapshot *job)
+{
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_insert(&store->write, job));
+}
+
+static int job_get(struct db *db, const char *job_id, struct job_snapshot *ret)
+{
+	static const char sql[] = "SELECT " JOB_COLUMNS " FROM jobs WHERE job_id=:job_id";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return job_row_read(stmt, ret);
+}
+
+int store_job_get(struct store *store, const char *job_id, struct job_snapshot *ret)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = job_get(&store->read, job_id, ret);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int job_brief(struct db *db, const char *job_id, struct job_brief *ret)
+{
+	static const char sql[] = "SELECT status, version, owner_uid, owner_gid, attempt, created_at, "
+				  "updated_at FROM jobs WHERE job_id=:job_id";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	if (job_state_from_name(db_column_text(stmt, 0), &ret->state) < 0)
+		ret->state = JOB_FAILED;
+	ret->version = (uint64_t)sqlite3_column_int64(stmt, 1);
+	ret->owner_uid = (uid_t)sqlite3_column_int64(stmt, 2);
+	ret->owner_gid = (gid_t)sqlite3_column_int64(stmt, 3);
+	ret->attempt = (unsigned int)sqlite3_column_int64(stmt, 4);
+	ret->created_at = sqlite3_column_int64(stmt, 5);
+	ret->updated_at = sqlite3_column_int64(stmt, 6);
+	return 0;
+}
+
+int store_job_brief(struct store *store, const char *job_id, struct job_brief *ret)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = job_brief(&store->read, job_id, ret);
+	lock_release(&store->reader);
+	return r;
+}
+
+/* Run a change that must hit exactly one row; what it means if it did not. */
+static int change_one(struct db *db, sqlite3_stmt *stmt, int if_none)
+{
+	int n = db_change(db, stmt);
+
+	if (n < 0)
+		return n;
+	return n ? 0 : if_none;
+}
+
+static int job_exists(struct db *db, const char *job_id)
+{
+	struct job_brief brief;
+
+	return job_brief(db, job_id, &brief);
+}
+
+static int job_transition(struct db *db, const struct job_transition *t)
+{
+	/* A done job's directory is not half published any more. */
+	static const char sql[] =
+		"UPDATE jobs SET status=:status, progress=:progress, message=:message, "
+		"attempt=:attempt, failures=:failures, total_clips=:total_clips, "
+		"clips_ready=:clips_ready, artifacts=:artifacts, output_urls=:output_urls, "
+		"warnings=:warnings, not_before=:not_before, version=:version, "
+		"started_at=:started_at, updated_at=:updated_at, finished_at=:finished_at, "
+		"error_code=:error_code, error_msg=:error_msg, "
+		"is_publishing=CASE WHEN :status='done' THEN 0 ELSE is_publishing END "
+		"WHERE job_id=:job_id AND status=:from AND attempt=:from_attempt";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, t->job_id, &stmt);
+	if (r == 0)
+		r = bind_job(stmt, t->to);
+	if (r == 0)
+		r = db_bind_text(stmt, ":job_id", t->job_id);
+	if (r == 0)
+		r = db_bind_text(stmt, ":output_urls", t->output_urls ? t->output_urls : "[]");
+	if (r == 0)
+		r = db_bind_text(stmt, ":from", job_state_name(t->from));
+	if (r == 0)
+		r = db_bind_int(stmt, ":from_attempt", t->from_attempt);
+	if (r == 0)
+		r = change_one(db, stmt, -ESTALE);
+	if (r == -ESTALE && job_exists(db, t->job_id) == -ENOENT)
+		return -ENOENT;
+	return r;
+}
+
+int store_job_transition(struct store *store, const struct job_transition *t)
+{
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_transition(&store->write, t));
+}
+
+static int job_progress(struct db *db, const char *job_id, unsigned int attempt, int progress,
+			const char *message, int64_t updated_at)
+{
+	static const char sql[] =
+		"UPDATE jobs SET progress=:progress, message=:message, updated_at=:updated_at "
+		"WHERE job_id=:job_id AND status='running' AND attempt=:attempt";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":attempt", attempt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":progress", progress);
+	if (r == 0)
+		r = db_bind_text(stmt, ":message", message);
+	if (r == 0)
+		r = db_bind_int(stmt, ":updated_at", updated_at);
+	if (r == 0)
+		r = db_change(db, stmt);
+	return r < 0 ? r : 0;
+}
+
+int store_job_progress(struct store *store, const char *job_id, unsigned int attempt, int progress,
+		       const char *message, int64_t updated_at)
+{
+	if (!store_write_begin(store, WRITE_BEST_EFFORT))
+		return -EBUSY;
+	return store_write_end(store, job_progress(&store->write, job_id, attempt, progress, message,
+						   updated_at));
+}
+
+/* A change that takes all its values from a snapshot. */
+static int job_change(struct db *db, const char *sql, const struct job_snapshot *to,
+		      const char *output_urls, int if_none)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, to->id, &stmt);
+	if (r == 0)
+		r = bind_job(stmt, to);
+	if (r == 0)
+		r = db_bind_text(stmt, ":output_urls", output_urls);
+	return r < 0 ? r : change_one(db, stmt, if_none);
+}
+
+int store_job_source(struct store *store, const struct job_snapshot *to)
+{
+	static const char sql[] =
+		"UPDATE jobs SET source_state=:source_state, source_size=:source_size, "
+		"source_mtime_ns=:source_mtime_ns, message=:message, version=:version, "
+		"updated_at=:updated_at "
+		"WHERE job_id=:job_id AND status='queued' AND attempt=:attempt";
+
+	if (!store_write_begin(store, WRITE_UNSYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_change(&store->write, sql, to, NULL, -ESTALE));
+}
+
+int store_job_clip_deleted(struct store *store, const struct job_snapshot *to,
+			   const char *output_urls)
+{
+	static const char sql[] = "UPDATE jobs SET artifacts=:artifacts, output_urls=:output_urls, "
+				  "version=:version, updated_at=:updated_at "
+				  "WHERE job_id=:job_id AND status='done'";
+
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_change(&store->write, sql, to, output_urls, -ESTALE));
+}
+
+static int job_mark(struct db *db, const char *sql, const char *job_id, unsigned int attempt,
+		    int if_none)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":attempt", attempt);
+	return r < 0 ? r : change_one(db, stmt, if_none);
+}
+
+int store_job_publishing(struct store *store, const char *job_id, unsigned int attempt)
+{
+	static const char sql[] = "UPDATE jobs SET is_publishing=1 "
+				  "WHERE job_id=:job_id AND status='running' AND attempt=:attempt";
+
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_mark(&store->write, sql, job_id, attempt, -ESTALE));
+}
+
+int store_job_unpublished(struct store *store, const char *job_id)
+{
+	static const char sql[] = "UPDATE jobs SET is_publishing=0 WHERE job_id=:job_id";
+
+	if (!store_write_begin(store, WRITE_UNSYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_mark(&store->write, sql, job_id, 0, -ENOENT));
+}
+
+static int job_was_publishing(struct db *db, const char *job_id, bool *ret)
+{
+	static const char sql[] = "SELECT is_publishing AND status<>'done' FROM jobs "
+				  "WHERE job_id=:job_id";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret = sqlite3_column_int(stmt, 0) != 0;
+	return 0;
+}
+
+int store_job_was_publishing(struct store *store, const char *job_id, bool *ret)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = job_was_publishing(&store->read, job_id, ret);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int job_remove(struct db *db, const char *job_id, const char *trash)
+{
+	static const char delete_sql[] = "DELETE FROM jobs WHERE job_id=:job_id "
+					 "AND status NOT IN ('queued','running')";
+	static const char note_sql[] = "INSERT INTO removals (trash, job_id) VALUES (:trash, :job_id)";
+	auto_stmt sqlite3_stmt *stmt = NULL, *note = NULL;
+	int r;
+
+	r = prepare_for_job(db, delete_sql, job_id, &stmt);
+	if (r == 0)
+		r = change_one(db, stmt, -ENOENT);
+	if (r == 0)
+		r = prepare_for_job(db, note_sql, job_id, &note);
+	if (r == 0)
+		r = db_bind_text(note, ":trash", trash);
+	return r < 0 ? r : change_one(db, note, -EIO);
+}
+
+int store_job_remove(struct store *store, const char *job_id, const char *trash)
+{
+	int r;
+
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	r = db_transaction_begin(&store->write);
+	if (r == 0)
+		r = db_transaction_end(&store->write, job_remove(&store->write, job_id, trash));
+	return store_write_end(store, r);
+}
+
+static int removal_done(struct db *db, const char *trash)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, "DELETE FROM removals WHERE trash=:trash", &stmt);
+	if (r == 0)
+		r = db_bind_text(stmt, ":trash", trash);
+	if (r == 0)
+		r = db_change(db, stmt);
+	return r < 0 ? r : 0;
+}
+
+int store_removal_done(struct store *store, const char *trash)
+{
+	if (!store_write_begin(store, WRITE_UNSYNCED))
+		return -EBUSY;
+	return store_write_end(store, removal_done(&store->write, trash));
+}
+
+static int job_complete_external(struct db *db, const char *job_id, const char *was,
+				 const struct job_snapshot *to)
+{
+	/* The right sides see the row as it was. */
+	static const char sql[] =
+		"UPDATE jobs SET status=:status, version=:version, updated_at=:updated_at, "
+		"finished_at=COALESCE(finished_at, :finished_at), "
+		"error_code=CASE WHEN :status='done' THEN NULL ELSE 'MANUAL' END, "
+		"error_msg=CASE WHEN :status='done' THEN NULL "
+		" ELSE COALESCE(NULLIF(error_msg,''), :message) END, "
+		"message=CASE WHEN :status='done' THEN :message "
+		" ELSE COALESCE(NULLIF(error_msg,''), :message) END, "
+		"is_publishing=CASE WHEN :status='done' THEN 0 WHEN artifacts<>'[]' THEN 1 "
+		" ELSE is_publishing END, "
+		"clips_ready=CASE WHEN :status='done' THEN clips_ready ELSE 0 END, "
+		"artifacts=CASE WHEN :status='done' THEN artifacts ELSE '[]' END, "
+		"output_urls=CASE WHEN :status='done' THEN output_urls ELSE '[]' END "
+		"WHERE job_id=:job_id AND status=:was";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = bind_job(stmt, to);
+	if (r == 0)
+		r = db_bind_text(stmt, ":job_id", job_id);
+	if (r == 0)
+		r = db_bind_text(stmt, ":was", was);
+	return r < 0 ? r : change_one(db, stmt, -ESTALE);
+}
+
+int store_job_complete_external(struct store *store, const char *job_id, const char *was,
+				const struct job_snapshot *to)
+{
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_complete_external(&store->write, job_id, was, to));
+}

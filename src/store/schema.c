@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the database looks like, as numbered steps from an empty one: forward only, each a
+ * transaction of its own. A step that was released is never changed; a change is a new step.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "db.h"
+
+/*
+ * Names of columns that people query are those of INTERFACE.md, "The database". There is no CHECK
+ * on status: somebody may write any word into it, and is understood (engine/external.c).
+ */
+static const char *const migrations[] = {
+	/* 1 */
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE jobs ("
+	" cookie INTEGER PRIMARY KEY AUTOINCREMENT," /* position in listings, never used again */
+	" job_id TEXT NOT NULL UNIQUE,"
+	" upload_id TEXT NOT NULL,"
+	" user_id TEXT,"
+	" owner_uid INTEGER NOT NULL,"
+	" owner_gid INTEGER NOT NULL,"
+	" idempotency_key TEXT,"
+	" status TEXT NOT NULL,"
+	" progress INTEGER NOT NULL DEFAULT 0,"
+	" message TEXT NOT NULL DEFAULT '',"
+	" error_code TEXT,"
+	" error_msg TEXT,"
+	" attempt INTEGER NOT NULL DEFAULT 0," /* the fencing number */
+	" failures INTEGER NOT NULL DEFAULT 0,"
+	" max_attempts INTEGER NOT NULL,"
+	" priority INTEGER NOT NULL DEFAULT 0,"
+	" cut TEXT NOT NULL,"
+	" total_clips INTEGER NOT NULL DEFAULT 0,"
+	" clips_ready INTEGER NOT NULL DEFAULT 0,"
+	" input_json TEXT NOT NULL,"
+	" output_urls TEXT NOT NULL DEFAULT '[]',"
+	" artifacts TEXT NOT NULL DEFAULT '[]',"
+	" warnings TEXT NOT NULL DEFAULT '[]',"
+	" source_path TEXT NOT NULL,"
+	" source_dev INTEGER NOT NULL,"
+	" source_ino INTEGER NOT NULL,"
+	" source_size INTEGER NOT NULL,"
+	" source_mtime_ns INTEGER NOT NULL,"
+	" source_state TEXT NOT NULL,"
+	" is_publishing INTEGER NOT NULL DEFAULT 0," /* OUTPUT_ROOT/<id> may be there, and ours */
+	" not_before INTEGER,"
+	" version INTEGER NOT NULL,"
+	" created_at INTEGER NOT NULL,"
+	" started_at INTEGER,"
+	" updated_at INTEGER NOT NULL,"
+	" finished_at INTEGER);"
+	"CREATE INDEX jobs_by_upload ON jobs (upload_id);"
+	"CREATE INDEX jobs_by_created ON jobs (created_at);"
+	"CREATE INDEX jobs_by_version ON jobs (version);"
+	"CREATE INDEX jobs_live ON jobs (cookie) WHERE status IN ('queued','running');"
+	"CREATE INDEX jobs_half_changed ON jobs (cookie) WHERE " JOB_IS_HALF_CHANGED ";"
+	"CREATE INDEX jobs_half_published ON jobs (cookie) WHERE is_publishing=1;"
+	"CREATE TABLE removals ("
+	" trash TEXT PRIMARY KEY," /* name in OUTPUT_ROOT that the clips get on their way out */
+	" job_id TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE uploads ("
+	" path TEXT PRIMARY KEY,"
+	" upload_id TEXT NOT NULL,"
+	" size INTEGER NOT NULL,"
+	" mtime INTEGER NOT NULL," /* ms, for people */
+	" mtime_ns INTEGER NOT NULL,"
+	" state TEXT NOT NULL,"
+	" created_at INTEGER NOT NULL) WITHOUT ROWID;",
+};
+
+int schema_check_owner(struct db *db, const char *path, struct error *e)
+{
+	int64_t id = 0, version = 0, tables = 0;
+	int r;
+
+	r = db_get_int(db, "PRAGMA application_id", &id);
+	if (r == 0)
+		r = db_get_int(db, "PRAGMA user_version", &version);
+	if (r == 0)
+		r = db_get_int(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r < 0)
+		return error_set_errno(e, r, SC_INTERNAL, "database '%s' cannot be used: %s", path,
+				       db->error);
+	if (id == DB_APPLICATION_ID || (id == 0 && version == 0 && tables == 0))
+		return 0;
+	return error_set_errno(e, -EINVAL, SC_INTERNAL,
+			       "database '%s' belongs to another program (application_id 0x%08x, "
+			       "%lld tables and indexes): choose another file",
+			       path, (unsigned int)id, (long long)tables);
+}
+
+static int migrate_one(struct db *db, size_t step)
+{
+	char pragmas[96];
+	int r;
+
+	r = db_transaction_begin(db);
+	if (r < 0)
+		return r;
+	r = db_exec(db, migrations[step]);
+	if (r == 0) {
+		snprintf(pragmas, sizeof(pragmas), "PRAGMA user_version=%zu; PRAGMA application_id=%d",
+			 step + 1, DB_APPLICATION_ID);
+		r = db_exec(db, pragmas);
+	}
+	return db_transaction_end(db, r);
+}
+
+int schema_migrate(struct db *db, const char *path, struct error *e)
+{
+	int64_t version;
+	int r;
+
+	r = db_get_int(db, "PRAGMA user_version", &version);
+	if (r == 0 && version > (int64_t)SC_ARRAY_SIZE(migrations))
+		return error_set_errno(e, -EINVAL, SC_INTERNAL,
+				       "database '%s' has schema %lld, newer than this program's %zu: "
+				       "use the newer program",
+				       path, (long long)version, SC_ARRAY_SIZE(migrations));
+	for (size_t step = (size_t)version; r == 0 && step < SC_ARRAY_SIZE(migrations); step++)
+		r = migrate_one(db, step);
+	if (r < 0)
+		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", path, db->error);
+	return 0;
+}

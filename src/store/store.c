@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The database as a file: two connections, their pragmas, prepared statements, errors. What the
+ * rows mean stands in jobs.c and uploads.c. Any thread; each connection has its lock.
+ */
+#include "storyclip/store.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "db.h"
+#include "storyclip/common/file.h"
+
+static const struct {
+	int rc;
+	int err;
+} db_errors[] = {
+	{SQLITE_BUSY, -EBUSY},   {SQLITE_LOCKED, -EBUSY}, {SQLITE_FULL, -ENOSPC},
+	{SQLITE_NOMEM, -ENOMEM}, {SQLITE_PERM, -EACCES},  {SQLITE_READONLY, -EIO},
+	{SQLITE_NOTADB, -EINVAL},
+};
+
+int db_error(struct db *db, int rc)
+{
+	int extended = db->handle ? sqlite3_extended_errcode(db->handle) : rc;
+
+	if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY)
+		return -EEXIST;
+	snprintf(db->error, sizeof(db->error), "%s",
+		 db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc));
+	for (size_t i = 0; i < SC_ARRAY_SIZE(db_errors); i++)
+		if (db_errors[i].rc == (rc & 0xff))
+			return db_errors[i].err;
+	return -EIO;
+}
+
+int db_exec(struct db *db, const char *sql)
+{
+	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : db_error(db, rc);
+}
+
+int db_get_int(struct db *db, const char *sql, int64_t *ret)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r < 0)
+		return r;
+	r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret = sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+int db_statement(struct db *db, const char *sql, sqlite3_stmt **ret)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	for (unsigned int i = 0; i < db->n_statements; i++) {
+		if (db->statements[i].sql == sql) {
+			*ret = db->statements[i].stmt;
+			return 0;
+		}
+	}
+	if (db->n_statements == DB_STATEMENTS_MAX)
+		return -ENOMEM; /* more texts than the table has places: a bug, seen by any test */
+	rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc);
+	db->statements[db->n_statements].sql = sql;
+	db->statements[db->n_statements++].stmt = stmt;
+	*ret = stmt;
+	return 0;
+}
+
+void db_statement_release(sqlite3_stmt **stmt)
+{
+	if (!*stmt)
+		return;
+	sqlite3_reset(*stmt);
+	sqlite3_clear_bindings(*stmt);
+}
+
+int db_step(struct db *db, sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : db_error(db, rc);
+}
+
+int db_change(struct db *db, sqlite3_stmt *stmt)
+{
+	int r = db_step(db, stmt);
+
+	return r < 0 ? r : sqlite3_changes(db->handle);
+}
+
+int db_bind_text(sqlite3_stmt *stmt, const char *name, const char *text)
+{
+	int i = sqlite3_bind_parameter_index(stmt, name), rc;
+
+	if (!i)
+		return 0;
+	rc = text ? sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(stmt, i);
+	return rc == SQLITE_OK ? 0 : -ENOMEM;
+}
+
+int db_bind_int(sqlite3_stmt *stmt, const char *name, int64_t value)
+{
+	int i = sqlite3_bind_parameter_index(stmt, name);
+
+	return !i || sqlite3_bind_int64(stmt, i, value) == SQLITE_OK ? 0 : -ENOMEM;
+}
+
+const char *db_column_text(sqlite3_stmt *stmt, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+	return text ? text : "";
+}
+
+void db_close(struct db *db)
+{
+	for (unsigned int i = 0; i < db->n_statements; i++)
+		sqlite3_finalize(db->statements[i].stmt);
+	db->n_statements = 0;
+	sqlite3_close(db->handle);
+	db->handle = NULL;
+}
+
+int db_transaction_begin(struct db *db)
+{
+	return db_exec(db, "BEGIN IMMEDIATE");
+}
+
+int db_transaction_end(struct db *db, int r)
+{
+	if (r >= 0) {
+		int commit = db_exec(db, "COMMIT");
+
+		if (commit == 0)
+			return r;
+		r = commit;
+	}
+	/* Some errors have rolled back already. */
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+static int write_set_level(struct store *store, enum write_level level)
+{
+	int r;
+
+	if (store->level == level)
+		return 0;
+	r = db_exec(&store->write,
+		    level == WRITE_SYNCED ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+	if (r < 0)
+		return r;
+	sqlite3_busy_timeout(store->write.handle,
+			     level == WRITE_BEST_EFFORT ? 0 : (int)store->busy_ms);
+	store->level = level;
+	return 0;
+}
+
+/* The analysis cannot see that both ways to take the lock lead to the same return. */
+bool store_write_begin(struct store *store, enum write_level level) SC_NO_THREAD_SAFETY
+{
+	if (level != WRITE_BEST_EFFORT)
+		lock_acquire(&store->writer);
+	else if (!lock_try_acquire(&store->writer))
+		return false;
+	if (write_set_level(store, level) == 0)
+		return true;
+	lock_release(&store->writer);
+	return false;
+}
+
+int store_write_end(struct store *store, int r)
+{
+	static const int hard[] = {-EIO, -ENOSPC, -EBUSY, -ENOMEM, -EACCES, -EINVAL};
+	bool is_hard = false;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(hard); i++)
+		is_hard |= r == hard[i];
+	if (!is_hard)
+		store->last_error[0] = '\0';
+	else if (store->level != WRITE_BEST_EFFORT)
+		snprintf(store->last_error, sizeof(store->last_error), "%s", store->write.error);
+	lock_release(&store->writer);
+	return r;
+}
+
+void store_status(struct store *store, char message[ERROR_MESSAGE_SIZE])
+{
+	lock_acquire(&store->writer);
+	snprintf(message, ERROR_MESSAGE_SIZE, "%s", store->last_error);
+	lock_release(&store->writer);
+}
+
+/* SQLite would create it by the umask; the -wal and -shm files take its mode over. */
+static int create_file(const char *path)
+{
+	auto_free char *copy = strdup(path);
+	auto_fd int fd = -1, dir_fd = -1;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : -errno;
+	dir_fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir_fd < 0 ? -errno : file_sync_dir(dir_fd);
+}
+
+static int db_open(struct db *db, const char *path, unsigned int busy_ms)
+{
+	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc != SQLITE_OK)
+		return db_error(db, rc);
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_timeout(db->handle, (int)busy_ms);
+	return db_exec(db, "PRAGMA trusted_schema=OFF");
+}
+
+static int set_wal(struct db *db, const char *path, struct error *e)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, "PRAGMA journal_mode=WAL", &stmt);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r < 0)
+		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", path, db->error);
+	if (strcmp(db_column_text(stmt, 0), "wal") != 0)
+		return error_set_errno(e, -ENOTSUP, SC_INTERNAL,
+				       "database '%s': its file system cannot do WAL; it must be local",
+				       path);
+	return 0;
+}
+
+static int open_connections(struct store *store, struct error *e)
+{
+	int r;
+
+	r = create_file(store->path);
+	if (r < 0)
+		return error_from_errno(e, r, "creating database '%s'", store->path);
+	r = db_open(&store->write, store->path, store->busy_ms);
+	if (r < 0)
+		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", store->path,
+				       store->write.error);
+	r = schema_check_owner(&store->write, store->path, e);
+	if (r < 0)
+		return r;
+	r = set_wal(&store->write, store->path, e);
+	if (r < 0)
+		return r;
+	r = db_exec(&store->write, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304");
+	if (r < 0)
+		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", store->path,
+				       store->write.error);
+	r = schema_migrate(&store->write, store->path, e);
+	if (r < 0)
+		return r;
+	/* All checkpoints are the writer's: two connections that make them can damage a database
+	 * (SQLite before 3.51.3, sqlite.org/wal.html). */
+	r = db_open(&store->read, store->path, store->busy_ms);
+	if (r == 0)
+		r = db_exec(&store->read, "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=1");
+	if (r < 0)
+		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", store->path,
+				       store->read.error);
+	return 0;
+}
+
+int store_open(const char *path, unsigned int busy_ms, struct error *e, struct store **ret)
+{
+	auto_of(store) struct store *store = calloc(1, sizeof(*store));
+	int r;
+
+	if (!store)
+		return error_from_errno(e, -ENOMEM, "opening database '%s'", path);
+	lock_init(&store->writer);
+	lock_init(&store->reader);
+	store->level = WRITE_SYNCED;
+	store->busy_ms = busy_ms;
+	store->path = strdup(path);
+	if (!store->path)
+		return error_from_errno(e, -ENOMEM, "opening database '%s'", path);
+	r = open_connections(store, e);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(store);
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	/* The writer last: the last one to close makes the final checkpoint. */
+	db_close(&store->read);
+	db_close(&store->write);
+	lock_finish(&store->reader);
+	lock_finish(&store->writer);
+	free(store->path);
+	free(store);
+}
+
+static int meta_get(struct db *db, const char *key, char *value, size_t size)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, "SELECT value FROM meta WHERE key=:key", &stmt);
+	if (r == 0)
+		r = db_bind_text(stmt, ":key", key);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	snprintf(value, size, "%s", db_column_text(stmt, 0));
+	return 0;
+}
+
+int store_meta_get(struct store *store, const char *key, char *value, size_t size)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = meta_get(&store->read, key, value, size);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int meta_set(struct db *db, const char *key, const char *value)
+{
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, "INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value)", &stmt);
+	if (r == 0)
+		r = db_bind_text(stmt, ":key", key);
+	if (r == 0)
+		r = db_bind_text(stmt, ":value", value);
+	if (r == 0)
+		r = db_change(db, stmt);
+	return r < 0 ? r : 0;
+}
+
+int store_meta_set(struct store *store, const char *key, const char *value)
+{
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, meta_set(&store->write, key, value));
+}
+
+int store_data_version(struct store *store, int64_t *ret)
+{
+	int r;
+
+	/* On the writer, whose own commits do not count. */
+	lock_acquire(&store->writer);
+	r = db_get_int(&store->write, "PRAGMA data_version", ret);
+	lock_release(&store->writer);
+	return r;
+}
