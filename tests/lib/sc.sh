@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2119,SC2120
+# shellcheck shell=bash
 # What the shell tests share. Sourced first by each: . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 #
 # From run-one come ROOT, MNT, LOG, HOOKS (folders of this test alone), SC_TEST (the folder around

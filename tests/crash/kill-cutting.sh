@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# kill -9 of the daemon while clips are cut; the worker ends with it.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+# shellcheck source=tests/lib/crash.sh
+. "$SC_TESTS/lib/crash.sh"
+
+crash_prepare
+crash_child_at cut-clip running
+exists "$ROOT/work/victim.1"
+crash_recover victim behind
+eq "$(find "$ROOT/work" -mindepth 1)" "" "work"

@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# While the mount is being stopped a request gets ESHUTDOWN, and waiting readers are answered.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+# shellcheck source=tests/lib/crash.sh
+. "$SC_TESTS/lib/crash.sh"
+
+crash_prepare
+# A worker that does not listen keeps the stop busy for a moment.
+hook_set cut-clip once-stop
+crash_submit running
+hook_wait_reached cut-clip
+timeout 60 cat "$MNT/jobs/running/wait" >/dev/null 2>"$LOG/waiter" &
+waiter=$!
+exec 3<>"$MNT/control"
+kill -TERM "$daemon_pid"
+said=
+for i in $(seq 2000); do
+	if ! said=$( (echo "{\"uploadId\":\"short\",\"jobId\":\"late$i\"}" >&3) 2>&1); then
+		break
+	fi
+done
+contains "$said" "${errno_text[ESHUTDOWN]}" "answer to a request while stopping"
+contains "$(cat <&3)" '"code":"STOPPING"'
+exec 3>&-
+sc_wait_gone "$daemon_pid"
+daemon_pid=
+wait "$waiter" && fail "wait was answered although the job has not ended"
+contains "$(<"$LOG/waiter")" "${errno_text[ENOTCONN]}" "what the waiting reader got"
+# whatever was accepted before runs after the next start
+crash_recover running

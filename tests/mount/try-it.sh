@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# examples/try-it does the main job, a second time too, and after everything was killed midway.
+# timeout: 300
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+need jq ffmpeg
+try_it() { # ARGUMENTS
+	"$SC_TESTS/../examples/try-it" --dir "$SC_TEST/demo" --build "$SC_BUILD" "$@" </dev/null
+}
+run() {
+	try_it "$@" >"$LOG/try-it" 2>&1 || fail "try-it $*: $(tail -n 20 "$LOG/try-it")"
+}
+mnt=$SC_TEST/demo/mount
+
+video=$(media main.mp4)
+run "$video"
+eq "$(grep -c '^clip_[0-9]*\.mp4 .*h264.*aac' "$LOG/try-it")" 13 "clips that it shows"
+contains "$(<"$LOG/try-it")" "100%  Job completed - 100%"
+contains "$(<"$LOG/try-it")" "To keep the mount"
+sc_is_mounted "$mnt" && fail "still mounted"
+eq "$(find "$SC_TEST/demo/root/outputs" -name '*.mp4' | wc -l)" 13
+
+# killed in the middle, itself and the daemon: a dead mount point and a job that has not ended
+long=$(media long.mp4)
+try_it "$long" >"$LOG/killed" 2>&1 &
+script=$!
+sc_wait_for '[[ -n $(find "$SC_TEST/demo/root/work" -mindepth 1 2>/dev/null) ]]' 60
+kill -KILL "$script" "$(sc_pid "$SC_TEST/demo/root")"
+wait "$script" || true
+errno ENOTCONN stat "$mnt/health"
+run "$video"
+
+# killed itself only: the mount is alive, from a run with --keep too
+run --keep "$video"
+[[ -f $mnt/health ]] || fail "--keep has not kept the mount"
+(cd / && run "$video")
+sc_is_mounted "$mnt" && fail "still mounted"
+# what it makes when no video is given
+run
+contains "$(<"$LOG/try-it")" "test-picture.mp4"
+eq "$(grep -c '^clip_[0-9]*\.mp4 ' "$LOG/try-it")" 13
