@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decoded frames of one stream, one at a time. Entered by the media thread. */
+#include "decode.h"
+
+#include <string.h>
+
+#include <libavutil/avstring.h>
+
+/* Decoding is often faster than the seek, its retries, and the packets that it reads twice. */
+#define FAR_US 10000000
+/* Where to try next when a seek ended behind the time: so much earlier. Then from the start. */
+static const int64_t seek_steps_us[] = {0, 2000000, 15000000};
+
+/* So many packets in a row that give no frame are the end of what can be decoded. */
+#define REFUSED_MAX 100000
+
+/* Containers whose index names true keyframes. In others (transport streams) a seek lands anywhere
+ * and the first frames are then broken. */
+#define SEEKABLE_CONTAINERS "mov,matroska"
+
+static __int128 presented_times(const struct decoder *d, int64_t pts, __int128 *ret_unit)
+{
+	const struct media_index *index = d->source->index;
+	int64_t zero_timescale = index->zero_timescale ? index->zero_timescale : 1;
+	AVRational tb = d->stream->time_base;
+
+	*ret_unit = (__int128)tb.den * zero_timescale;
+	return (__int128)pts * tb.num * zero_timescale - (__int128)index->zero * tb.den;
+}
+
+int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us)
+{
+	__int128 unit, time = presented_times(d, pts, &unit) * 1000000, bound = unit * time_us;
+
+	return (time > bound) - (time < bound);
+}
+
+int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate)
+{
+	__int128 unit, time = presented_times(d, pts, &unit) * rate + unit / 2;
+	__int128 whole = time / unit;
+
+	return (int64_t)(time < 0 && time % unit ? whole - 1 : whole);
+}
+
+bool decoder_is_far_before(const struct decoder *d, int64_t time_us)
+{
+	return d->has_frame && time_us > FAR_US &&
+	       av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0 &&
+	       decoder_compare(d, d->pts, time_us - FAR_US) < 0;
+}
+
+/* The index counts tracks or streams as libavformat does; when they disagree the kind decides. */
+static AVStream *find_stream(AVFormatContext *format, const struct index_track *track)
+{
+	enum AVMediaType type = track->is_video ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
+	int best;
+
+	if (track->number < format->nb_streams &&
+	    format->streams[track->number]->codecpar->codec_type == type)
+		return format->streams[track->number];
+	best = av_find_best_stream(format, type, -1, -1, NULL, 0);
+	return best < 0 ? NULL : format->streams[best];
+}
+
+static int open_input(struct decoder *d, struct error *e)
+{
+	AVFormatContext *format;
+	int r;
+
+	r = av_input_open(d->source->fd, d->source->listener, e, &d->input);
+	if (r < 0)
+		return r;
+	format = d->input->format;
+	r = avformat_find_stream_info(format, NULL);
+	if (r < 0)
+		return av_input_error(d->input, r, e, "looking at the streams");
+	d->stream = find_stream(format, d->track);
+	if (!d->stream)
+		return error_set(e, SC_INVALID_MEDIA, "the %s stream is not found again",
+				 d->track->is_video ? "picture" : "sound");
+	for (unsigned int i = 0; i < format->nb_streams; i++)
+		if (format->streams[i] != d->stream)
+			format->streams[i]->discard = AVDISCARD_ALL;
+	return 0;
+}
+
+static int open_codec(struct decoder *d, struct error *e)
+{
+	const AVCodecParameters *par = d->stream->codecpar;
+	const AVCodec *codec = avcodec_find_decoder(par->codec_id);
+	int r;
+
+	if (!codec)
+		return error_set(e, SC_UNSUPPORTED_CODEC, "codec '%s' cannot be decoded here",
+				 avcodec_get_name(par->codec_id));
+	d->codec = avcodec_alloc_context3(codec);
+	if (!d->codec)
+		return error_from_errno(e, -ENOMEM, "opening the decoder");
+	r = avcodec_parameters_to_context(d->codec, par);
+	if (r < 0)
+		return av_input_error(d->input, r, e, "opening decoder '%s'", codec->name);
+	d->codec->pkt_timebase = d->stream->time_base;
+	d->codec->thread_count = 0; /* as many as there are CPUs */
+	r = avcodec_open2(d->codec, codec, NULL);
+	if (r < 0)
+		return av_input_error(d->input, r, e, "opening decoder '%s'", codec->name);
+	return 0;
+}
+
+/* Feed the decoder one packet of the stream, or the sign that there are no more. */
+static int feed(struct decoder *d, struct error *e)
+{
+	int r;
+
+	do {
+		av_packet_unref(d->packet);
+		r = av_read_frame(d->input->format, d->packet);
+	} while (r >= 0 && d->packet->stream_index != d->stream->index);
+	if (d->input->read_error)
+		return av_input_error(d->input, r, e, "decoding");
+	if (r == AVERROR(ENOMEM))
+		return error_from_errno(e, -ENOMEM, "decoding");
+	if (r < 0) { /* the end, or damage that the demuxer cannot get over */
+		d->is_draining = true;
+		r = avcodec_send_packet(d->codec, NULL);
+	} else {
+		r = avcodec_send_packet(d->codec, d->packet);
+		av_packet_unref(d->packet);
+	}
+	if (r == AVERROR(ENOMEM))
+		return error_from_errno(e, -ENOMEM, "decoding");
+	if (r < 0 && r != AVERROR_EOF)
+		d->n_damaged++;
+	return 0;
+}
+
+/* Give the frame a time when the container has none. */
+static int64_t time_of(const struct decoder *d, const AVFrame *frame)
+{
+	if (frame->best_effort_timestamp != AV_NOPTS_VALUE)
+		return frame->best_effort_timestamp;
+	if (d->passed == AV_NOPTS_VALUE)
+		return d->stream->start_time == AV_NOPTS_VALUE ? 0 : d->stream->start_time;
+	return d->passed + av_rescale_q(d->track->frame_ticks,
+					(AVRational){1, (int)d->track->timescale},
+					d->stream->time_base);
+}
+
+int decoder_next(struct decoder *d, struct error *e)
+{
+	unsigned int n_refused = 0;
+	int r;
+
+	if (d->has_frame)
+		d->passed = d->pts;
+	d->has_frame = false;
+	while (n_refused < REFUSED_MAX) {
+		r = avcodec_receive_frame(d->codec, d->frame);
+		if (r == 0)
+			break;
+		if (r == AVERROR(ENOMEM))
+			return error_from_errno(e, r, "decoding");
+		if (r == AVERROR_EOF || (d->is_draining && r == AVERROR(EAGAIN)))
+			return 0;
+		if (r != AVERROR(EAGAIN)) {
+			n_refused++;
+			d->n_damaged++;
+			continue;
+		}
+		r = feed(d, e);
+		if (r < 0)
+			return r;
+	}
+	if (r != 0)
+		return 0; /* nothing but damage: as if the stream ended here */
+	d->pts = time_of(d, d->frame);
+	d->has_frame = true;
+	listener_worked(d->source->listener, 1);
+	return 0;
+}
+
+/* Open the source and the decoder anew: the one way back to the first frame that always works. */
+static int decoder_restart(struct decoder *d, struct error *e)
+{
+	int r;
+
+	avcodec_free_context(&d->codec);
+	av_input_close(take_ptr(d->input));
+	d->has_frame = false;
+	d->is_draining = false;
+	d->passed = AV_NOPTS_VALUE;
+	r = open_input(d, e);
+	if (r < 0)
+		return r;
+	r = open_codec(d, e);
+	if (r < 0)
+		return r;
+	return decoder_next(d, e);
+}
+
+/* Seek once. @return 1 when the current frame is at or before time_us, 0 when it is not */
+static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, struct error *e)
+{
+	const struct media_index *index = d->source->index;
+	int64_t target;
+	int r;
+
+	target = av_rescale_q(target_us, AV_TIME_BASE_Q, d->stream->time_base);
+	if (index->zero_timescale)
+		target += av_rescale_q(index->zero, (AVRational){1, (int)index->zero_timescale},
+				       d->stream->time_base);
+	r = avformat_seek_file(d->input->format, d->stream->index, INT64_MIN, target, target, 0);
+	if (d->input->read_error)
+		return av_input_error(d->input, r, e, "seeking");
+	if (r < 0)
+		return 0;
+	avcodec_flush_buffers(d->codec);
+	d->is_draining = false;
+	d->has_frame = false;
+	d->passed = AV_NOPTS_VALUE;
+	r = decoder_next(d, e);
+	if (r < 0)
+		return r;
+	return d->has_frame && decoder_compare(d, d->pts, time_us) <= 0;
+}
+
+int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
+{
+	bool can_seek = av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0;
+
+	for (size_t i = 0; can_seek && i < SC_ARRAY_SIZE(seek_steps_us); i++) {
+		int64_t target_us = time_us - seek_steps_us[i];
+		int r;
+
+		if (target_us <= 0)
+			break;
+		r = seek_once(d, target_us, time_us, e);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return decoder_restart(d, e);
+}
+
+int decoder_open(const struct media_source *source, const struct index_track *track,
+		 struct error *e, struct decoder **ret)
+{
+	auto_of(decoder) struct decoder *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return error_from_errno(e, -ENOMEM, "opening the decoder");
+	d->source = source;
+	d->track = track;
+	d->packet = av_packet_alloc();
+	d->frame = av_frame_alloc();
+	if (!d->packet || !d->frame)
+		return error_from_errno(e, -ENOMEM, "opening the decoder");
+	r = decoder_restart(d, e);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(d);
+	return 0;
+}
+
+void decoder_close(struct decoder *d)
+{
+	if (!d)
+		return;
+	av_frame_free(&d->frame);
+	av_packet_free(&d->packet);
+	avcodec_free_context(&d->codec);
+	av_input_close(d->input);
+	free(d);
+}

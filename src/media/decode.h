@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One stream of a source as decoded frames, in the order of presentation, pulled one by one. Each
+ * decoder reads the source for itself, so that it keeps one frame in memory however the streams
+ * are interleaved. Private to src/media. One thread (libav may use some beneath it).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "av.h"
+#include "source.h"
+
+struct decoder {
+	const struct media_source *source; /* borrowed */
+	const struct index_track *track;   /* borrowed: which stream */
+	struct av_input *input;
+	AVStream *stream; /* the input's */
+	AVCodecContext *codec;
+	AVPacket *packet;
+	AVFrame *frame; /* the current one, if has_frame */
+	bool has_frame;
+	bool is_draining; /* no packet is left */
+	int64_t pts;      /* of the current frame, in stream->time_base, as libav counts */
+	int64_t passed;   /* pts of the frame before it; AV_NOPTS_VALUE after opening and seeking */
+	uint64_t n_damaged; /* packets that did not decode */
+};
+
+/**
+ * Open the stream and its decoder and decode the first frame.
+ * Codes: UNSUPPORTED_CODEC, INVALID_MEDIA, OUT_OF_MEMORY, IO_ERROR.
+ */
+int decoder_open(const struct media_source *source, const struct index_track *track,
+		 struct error *e, struct decoder **ret);
+void decoder_close(struct decoder *d);
+SC_DEFINE_AUTO(decoder, decoder_close)
+
+/** Leave the current frame for the next one; has_frame is false behind the last. */
+int decoder_next(struct decoder *d, struct error *e);
+
+/**
+ * Go to a frame at or before a presented time, or to the stream's first: every frame from that
+ * time on is then still to come. Works on any input; where the container's index cannot be trusted
+ * the stream is decoded from its start.
+ */
+int decoder_seek(struct decoder *d, int64_t time_us, struct error *e);
+/** Whether seeking to the time would be much shorter than decoding up to it. */
+bool decoder_is_far_before(const struct decoder *d, int64_t time_us);
+
+/** The sign of (presented time of pts - time_us), compared exactly. */
+int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us);
+/** Presented time of pts in units of 1/rate s, rounded to the nearest. */
+int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate);

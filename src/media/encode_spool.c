@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Encoded packets on their way into a clip. Entered by the media thread. */
+#include "encode_spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mp4/bytes.h"
+#include "storyclip/common/file.h"
+
+#define SPOOL_NAME ".spool.tmp" /* only where the file system knows no nameless files */
+#define NAL_SPS 7
+#define NAL_PPS 8
+
+int spool_open(struct spool *spool, int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+		fd = openat(dir_fd, SPOOL_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0600);
+		if (fd >= 0)
+			unlinkat(dir_fd, SPOOL_NAME, 0);
+	}
+	if (fd < 0)
+		return -errno;
+	*spool = (struct spool){.fd = fd};
+	return 0;
+}
+
+int spool_reset(struct spool *spool)
+{
+	spool->size = 0;
+	return ftruncate(spool->fd, 0) < 0 ? -errno : 0;
+}
+
+void spool_close(struct spool *spool)
+{
+	if (spool->fd >= 0)
+		close(spool->fd);
+	spool->fd = -1;
+}
+
+static int spool_write(struct spool *spool, const void *data, size_t len)
+{
+	int r = file_pwrite_all(spool->fd, data, len, spool->size);
+
+	if (r == 0)
+		spool->size += (int64_t)len;
+	return r;
+}
+
+/* Note a sample whose bytes are [offset, end of the spool). */
+static int track_note(struct spool_track *track, const struct spool *spool, const AVPacket *packet,
+		      int64_t offset)
+{
+	if (track->n_samples == track->cap) {
+		size_t cap = track->cap ? track->cap * 2 : 256;
+		struct mp4_out_sample *samples =
+			reallocarray(track->samples, cap, sizeof(*samples));
+
+		if (!samples)
+			return -ENOMEM;
+		track->samples = samples;
+		track->cap = cap;
+	}
+	track->samples[track->n_samples++] = (struct mp4_out_sample){
+		.dts = packet->dts,
+		.pts = packet->pts,
+		.offset = offset,
+		.size = (uint32_t)(spool->size - offset),
+		.is_sync = (packet->flags & AV_PKT_FLAG_KEY) != 0,
+	};
+	return 0;
+}
+
+int spool_track_add(struct spool_track *track, struct spool *spool, const AVPacket *packet)
+{
+	int64_t offset = spool->size;
+	int r = spool_write(spool, packet->data, (size_t)packet->size);
+
+	return r < 0 ? r : track_note(track, spool, packet, offset);
+}
+
+/*
+ * The next NAL unit of a byte stream (H.264 annex B) from *at on: what lies between two start
+ * codes, without the zero bytes that may stand before the second. @return false at the end
+ */
+static bool next_nal(const uint8_t *data, size_t len, size_t *at, size_t *ret_start, size_t *ret_end)
+{
+	size_t i = *at, end;
+
+	while (i + 3 <= len && !(data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1))
+		i++;
+	if (i + 3 >= len)
+		return false;
+	*ret_start = i + 3;
+	for (end = i + 3; end + 3 <= len; end++)
+		if (data[end] == 0 && data[end + 1] == 0 && data[end + 2] == 1)
+			break;
+	if (end + 3 > len)
+		end = len;
+	*at = end;
+	while (end > *ret_start && data[end - 1] == 0)
+		end--;
+	*ret_end = end;
+	return end > *ret_start;
+}
+
+int spool_track_add_h264(struct spool_track *track, struct spool *spool, const AVPacket *packet)
+{
+	size_t at = 0, start, end, len = (size_t)packet->size;
+	int64_t offset = spool->size;
+	uint8_t length[4];
+	int r;
+
+	while (next_nal(packet->data, len, &at, &start, &end)) {
+		set_be32(length, (uint32_t)(end - start));
+		r = spool_write(spool, length, sizeof(length));
+		if (r == 0)
+			r = spool_write(spool, packet->data + start, end - start);
+		if (r < 0)
+			return r;
+	}
+	if (spool->size == offset)
+		return -EBADMSG;
+	return track_note(track, spool, packet, offset);
+}
+
+void spool_track_reset(struct spool_track *track)
+{
+	track->n_samples = 0;
+}
+
+void spool_track_finish(struct spool_track *track)
+{
+	free(track->samples);
+	*track = (struct spool_track){0};
+}
+
+int spool_build_avcc(const uint8_t *data, size_t len, struct buf *ret)
+{
+	const uint8_t *sps = NULL, *pps = NULL;
+	size_t at = 0, start, end, sps_len = 0, pps_len = 0;
+
+	while (next_nal(data, len, &at, &start, &end)) {
+		if ((data[start] & 31) == NAL_SPS) {
+			sps = data + start;
+			sps_len = end - start;
+		} else if ((data[start] & 31) == NAL_PPS) {
+			pps = data + start;
+			pps_len = end - start;
+		}
+	}
+	if (!sps || !pps || sps_len < 4 || sps_len > UINT16_MAX || pps_len > UINT16_MAX)
+		return -EBADMSG;
+	put_u8(ret, 1);
+	buf_add(ret, sps + 1, 3); /* profile, its constraints, level */
+	put_u8(ret, 0xff);        /* lengths have 4 bytes */
+	put_u8(ret, 0xe1);        /* one SPS */
+	put_be16(ret, (unsigned int)sps_len);
+	buf_add(ret, sps, sps_len);
+	put_u8(ret, 1);
+	put_be16(ret, (unsigned int)pps_len);
+	buf_add(ret, pps, pps_len);
+	if (sps[1] == 100 || sps[1] == 110 || sps[1] == 122 || sps[1] == 244) {
+		/* What we encode is always 4:2:0 with 8 bits. */
+		put_u8(ret, 0xfd);
+		put_u8(ret, 0xf8);
+		put_u8(ret, 0xf8);
+		put_u8(ret, 0);
+	}
+	return buf_error(ret);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where an encoder's packets wait until all sizes are known and the clip's header can be written:
+ * one nameless file for all tracks of a clip, in the order of writing. Private to src/media. One
+ * thread; blocks on the disk.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <libavcodec/avcodec.h>
+
+#include "mp4/writer.h"
+#include "storyclip/common/macros.h"
+
+struct spool {
+	int fd;
+	int64_t size;
+};
+
+/** A file in the directory that has no name, so that nothing is left over however we end. */
+int spool_open(struct spool *spool, int dir_fd);
+/** Forget what was written; the file stays open for the next clip. */
+int spool_reset(struct spool *spool);
+void spool_close(struct spool *spool);
+
+/** One track as it comes out of an encoder. Start it zeroed. */
+struct spool_track {
+	struct mp4_out_sample *samples; /* owned */
+	size_t n_samples;
+	size_t cap;
+};
+
+/** Put a packet behind the others. @return 0, -ENOMEM, or a negative errno of writing */
+int spool_track_add(struct spool_track *track, struct spool *spool, const AVPacket *packet);
+/** The same for H.264 with start codes, as x264 gives it; MP4 wants lengths. Also -EBADMSG */
+int spool_track_add_h264(struct spool_track *track, struct spool *spool, const AVPacket *packet);
+void spool_track_reset(struct spool_track *track);
+void spool_track_finish(struct spool_track *track);
+
+/** The content of avcC from parameter sets with start codes. @return 0, -ENOMEM, -EBADMSG */
+int spool_build_avcc(const uint8_t *data, size_t len, struct buf *ret);
