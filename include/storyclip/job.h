@@ -79,6 +79,7 @@ struct job_snapshot {
 	int64_t source_size;     /* what the file must still be when it is cut, else UPLOAD_CHANGED */
 	int64_t source_mtime_ns;
 	enum source_state source_state;
+	char *order_json; /* owned: what its worker is to do (proto.h), for the engine */
 	int64_t not_before; /* wall time: after a failure it does not start earlier; 0: at once */
 };
 

@@ -96,6 +96,7 @@ void job_snapshot_finish(struct job_snapshot *s)
 	free(s->input_json);
 	free(s->warnings);
 	free(s->source_path);
+	free(s->order_json);
 	artifacts_free(s->artifacts, s->n_artifacts);
 	memset(s, 0, sizeof(*s));
 }

@@ -103,7 +103,7 @@ int job_row_read(sqlite3_stmt *stmt, struct job_snapshot *ret);
 	"job_id, upload_id, user_id, owner_uid, owner_gid, status, progress, message, attempt, "   \
 	"failures, max_attempts, cut, total_clips, clips_ready, input_json, artifacts, warnings, " \
 	"source_path, source_dev, source_ino, source_size, source_mtime_ns, source_state, "        \
-	"not_before, version, created_at, started_at, updated_at, finished_at, error_code, "       \
+	"order_json, not_before, version, created_at, started_at, updated_at, finished_at, error_code, "       \
 	"error_msg"
 /* A row that a person left half changed; the same words stand in the index of schema.c. */
 #define JOB_IS_HALF_CHANGED                                                                        \

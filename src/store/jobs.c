@@ -56,6 +56,7 @@ static const struct column {
 	{":source_size", COLUMN_I64, AT(source_size)},
 	{":source_mtime_ns", COLUMN_I64, AT(source_mtime_ns)},
 	{":source_state", COLUMN_SOURCE, AT(source_state)},
+	{":order_json", COLUMN_STRING, AT(order_json)},
 	{":not_before", COLUMN_TIME, AT(not_before)},
 	{":version", COLUMN_I64, AT(version)},
 	{":created_at", COLUMN_TIME, AT(created_at)},
@@ -242,8 +243,8 @@ static int job_insert(struct db *db, const struct job_snapshot *job)
 		":owner_uid, :owner_gid, :status, :progress, :message, :attempt, :failures, "
 		":max_attempts, :cut, :total_clips, :clips_ready, :input_json, :artifacts, "
 		":warnings, :source_path, :source_dev, :source_ino, :source_size, "
-		":source_mtime_ns, :source_state, :not_before, :version, :created_at, :started_at, "
-		":updated_at, :finished_at, :error_code, :error_msg)";
+		":source_mtime_ns, :source_state, :order_json, :not_before, :version, :created_at, "
+		":started_at, :updated_at, :finished_at, :error_code, :error_msg)";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	int r;
 

@@ -45,6 +45,7 @@ static const char *const migrations[] = {
 	" source_size INTEGER NOT NULL,"
 	" source_mtime_ns INTEGER NOT NULL,"
 	" source_state TEXT NOT NULL,"
+	" order_json TEXT NOT NULL,"
 	" is_publishing INTEGER NOT NULL DEFAULT 0," /* OUTPUT_ROOT/<id> may be there, and ours */
 	" not_before INTEGER,"
 	" version INTEGER NOT NULL,"

@@ -76,6 +76,7 @@ static void fill_job(struct job_snapshot *job, const char *id, char *upload)
 	job->input_json = (char *)"{\"uploadId\":\"a\"}";
 	job->warnings = (char *)"[]";
 	job->source_path = (char *)"dir/a.mp4";
+	job->order_json = (char *)"{}";
 	job->owner_uid = 4000000000u;
 	job->owner_gid = 12;
 	job->cut = CUT_KEYFRAME;
@@ -162,6 +163,7 @@ static void test_round_trip(struct store *store)
 	CHECK_STR(got.user_id, "u1");
 	CHECK_STR(got.input_json, job.input_json);
 	CHECK_STR(got.source_path, "dir/a.mp4");
+	CHECK_STR(got.order_json, "{}");
 	CHECK_STR(got.message, JOB_MESSAGE_QUEUED);
 	CHECK_INT(got.version, 7);
 	CHECK_INT(got.state, JOB_QUEUED);
