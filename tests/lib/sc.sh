@@ -160,7 +160,7 @@ sc_is_mounted() { # [MOUNTPOINT]
 
 # Start on $ROOT and $MNT; options as one comma list each. Returns when the mount answers.
 sc_mount() { # [OPTIONS…]
-	local opts=log=$LOG/daemon.log,watchdog_interval=1 o
+	local opts=log=$LOG/daemon.log o
 	for o; do
 		opts+=,$o
 	done
