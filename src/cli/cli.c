@@ -83,6 +83,12 @@ void cli_print_raw(struct cli *cli, const char *text)
 	fflush(stdout);
 }
 
+int cli_no_job(struct cli *cli, const char *id)
+{
+	cli_error(cli, "no job '%s' in %s/jobs/: storyclip ls shows them", id, cli->mount);
+	return CLI_REFUSED;
+}
+
 int cli_interrupted(void)
 {
 	int number = signals_caught();
@@ -193,6 +199,10 @@ int cli_main(int argc, char **argv)
 	int exit_code;
 
 	setlocale(LC_CTYPE, "");
+	/* Lines in a pipe keep their names also where cron has no locale: INTERFACE.md's texts are
+	 * UTF-8. */
+	if (!text_is_utf8() && !isatty(STDOUT_FILENO) && !isatty(STDERR_FILENO))
+		setlocale(LC_CTYPE, "C.UTF-8");
 	exit_code = run(&cli, argc, argv, &options);
 	free(cli.mount);
 	/* What was printed must have arrived: a list cut short by a full disk is no success. */

@@ -49,6 +49,9 @@ void cli_print(struct cli *cli, const char *fmt, ...) SC_PRINTF(2, 3);
 /** Print text as it is (JSON, or made safe already). */
 void cli_print_raw(struct cli *cli, const char *text);
 
+/** Say that there is no such job. @return CLI_REFUSED */
+int cli_no_job(struct cli *cli, const char *id);
+
 /** The exit code of a signal that was caught; 0 without one. */
 int cli_interrupted(void);
 

@@ -7,12 +7,6 @@
 #include "cli.h"
 #include "control.h"
 
-static int no_job(struct cli *cli, const char *id)
-{
-	cli_error(cli, "no job '%s' in %s/jobs/: storyclip ls shows them", id, cli->mount);
-	return CLI_REFUSED;
-}
-
 /* Why a command was refused when there is an errno only. */
 static const struct {
 	int err;
@@ -46,7 +40,7 @@ static int command_one(struct cli *cli, int dir_fd, const char *id, const char *
 
 	snprintf(path, sizeof(path), "jobs/%s", id);
 	if (faccessat(dir_fd, path, F_OK, 0) < 0 && errno == ENOENT)
-		return no_job(cli, id);
+		return cli_no_job(cli, id);
 	snprintf(path, sizeof(path), "jobs/%s/control", id);
 	buf_printf(&text, "%s\n", word);
 	r = buf_error(&text);
@@ -76,7 +70,7 @@ static int rm_one(struct cli *cli, int dir_fd, const char *id, const char *word)
 
 	snprintf(path, sizeof(path), "jobs/%s", id);
 	if (unlinkat(dir_fd, path, AT_REMOVEDIR) < 0)
-		return errno == ENOENT ? no_job(cli, id) : refused(cli, -errno, word, id);
+		return errno == ENOENT ? cli_no_job(cli, id) : refused(cli, -errno, word, id);
 	if (cli->options->is_json)
 		cli_print(cli, "{\"success\":true,\"jobId\":\"%s\",\"status\":\"removed\"}", id);
 	else

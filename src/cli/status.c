@@ -88,10 +88,8 @@ static int show_one(struct cli *cli, int dir_fd, const char *id)
 	auto_free char *text = NULL;
 	int r = job_read(dir_fd, id, "status", &status, &text, NULL);
 
-	if (r == -ENOENT) {
-		cli_error(cli, "no job '%s' in %s/jobs/: storyclip ls shows them", id, cli->mount);
-		return CLI_REFUSED;
-	}
+	if (r == -ENOENT)
+		return cli_no_job(cli, id);
 	if (r < 0)
 		return cli_fail(cli, r, "%s/jobs/%s/status", cli->mount, id);
 	if (cli->options->is_json)
