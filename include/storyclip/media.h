@@ -39,11 +39,14 @@ int media_open(int fd, const struct media_listener *listener, struct error *e,
 void media_close(struct media_source *source);
 SC_DEFINE_AUTO(media_source, media_close)
 
-/** Presented duration of the whole, microseconds. */
+/** Presented duration of the whole (to the end of the picture, else of the sound), microseconds. */
 int64_t media_duration_us(const struct media_source *source);
 bool media_has_video(const struct media_source *source);
 
-/** One planned clip: ranges on the presented timeline, in the plan's own exact units. */
+/**
+ * The planned clips: ranges of the presented timeline. Bounds are whole microseconds and meant
+ * exactly: a frame belongs to a range when start_us <= its time < end_us, compared without rounding.
+ */
 struct media_plan {
 	struct clip_range *ranges; /* owned */
 	size_t n_ranges;
@@ -51,13 +54,17 @@ struct media_plan {
 void media_plan_finish(struct media_plan *plan);
 
 /**
- * The ranges to cut: the request's own, or an even split; a last range shorter than a frame is
- * dropped. Pure arithmetic.
- * Codes: RANGE_BEYOND_END, NO_CLIPS, LIMIT_EXCEEDED.
+ * The ranges to cut: the request's own, or an even split (n_ranges 0). Ranges without a frame are
+ * dropped; in CUT_KEYFRAME all bounds are moved to the last keyframe at or before them.
+ * Pure arithmetic; each range of the result becomes one clip.
+ *
+ * @param clip_duration_us  of an even split; > 0 unless ranges are given
+ * @param max_clips         the first ones only; 0: all
+ * Codes: RANGE_BEYOND_END, NO_CLIPS, LIMIT_EXCEEDED, OUT_OF_MEMORY.
  */
-int media_plan(const struct media_source *source, int64_t clip_duration_us, unsigned int max_clips,
-	       const struct clip_range *ranges, size_t n_ranges, struct error *e,
-	       struct media_plan *ret);
+int media_plan(const struct media_source *source, enum cut_mode mode, int64_t clip_duration_us,
+	       unsigned int max_clips, const struct clip_range *ranges, size_t n_ranges,
+	       struct error *e, struct media_plan *ret);
 
 /**
  * Make all clips of the plan in order: each written to dir_fd under its final name

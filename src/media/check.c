@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A finished clip is read again as any player would and compared with what was meant. */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cut.h"
+#include "mp4/bytes.h"
+#include "mp4/reader.h"
+
+struct check {
+	const struct mp4_movie *movie;
+	const char *name;
+	int64_t size_bytes;
+	int64_t payload_pos;
+	struct error *e;
+};
+
+static int check_samples(const struct check *c, size_t number, const struct mp4_sample *samples,
+			 size_t n)
+{
+	const struct mp4_out_track *out = &c->movie->tracks[number];
+	int64_t shift = n ? samples[0].pts - out->samples[0].pts : 0;
+
+	if (n != out->n_samples)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has %zu samples, not %zu",
+				 c->name, number + 1, n, out->n_samples);
+	if (!samples[0].is_sync)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu begins without a keyframe",
+				 c->name, number + 1);
+	for (size_t i = 0; i < n; i++) {
+		const struct mp4_sample *s = &samples[i];
+		const struct mp4_out_sample *meant = &out->samples[i];
+
+		if (s->size != meant->size || s->is_sync != meant->is_sync ||
+		    s->dts != meant->dts - out->samples[0].dts || s->pts != meant->pts + shift)
+			return error_set(c->e, SC_VERIFY_FAILED,
+					 "%s: sample %zu of track %zu is not what was written",
+					 c->name, i, number + 1);
+		if (s->offset < c->payload_pos || s->offset > c->size_bytes - s->size)
+			return error_set(c->e, SC_VERIFY_FAILED,
+					 "%s: sample %zu of track %zu lies outside the file", c->name,
+					 i, number + 1);
+	}
+	return 0;
+}
+
+/* What is presented: where it begins among the samples, and for how long. */
+static int check_edits(const struct check *c, size_t number, const struct mp4_track *track,
+		       const struct mp4_sample *samples)
+{
+	const struct mp4_out_track *out = &c->movie->tracks[number];
+	const struct mp4_edit *edit = track->edits;
+	int64_t shown = out->shown_end - out->shown_start, measured;
+
+	if (track->timescale != out->timescale || track->n_edits != (out->delay ? 2u : 1u))
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong edit list",
+				 c->name, number + 1);
+	if (out->delay)
+		edit++;
+	measured = edit->media_time - samples[0].pts;
+	if (measured != out->shown_start - out->samples[0].pts)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu begins at a wrong time",
+				 c->name, number + 1);
+	measured = index_rescale((int64_t)edit->duration, out->timescale, c->movie->timescale) - shown;
+	if (measured > out->timescale / c->movie->timescale + 1 ||
+	    -measured > out->timescale / c->movie->timescale + 1)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong duration", c->name,
+				 number + 1);
+	return 0;
+}
+
+static int check_track(const struct check *c, size_t number, const struct mp4_track *track)
+{
+	auto_free struct mp4_sample *samples = NULL;
+	size_t n = 0;
+	int r = mp4_track_expand(track, INT32_MAX, &samples, &n);
+
+	if (r == -ENOMEM)
+		return error_from_errno(c->e, r, "checking %s", c->name);
+	if (r < 0)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: the tables of track %zu are damaged",
+				 c->name, number + 1);
+	r = check_samples(c, number, samples, n);
+	return r < 0 ? r : check_edits(c, number, track, samples);
+}
+
+int check_clip(int fd, const struct mp4_movie *movie, const char *name, struct error *e)
+{
+	auto_of(mp4_file) struct mp4_file *file = NULL;
+	struct check c = {.movie = movie, .name = name, .e = e};
+	struct mp4_input input;
+	struct error inner = {0};
+	struct stat st;
+	int r = 0;
+
+	if (fstat(fd, &st) < 0)
+		return error_from_errno(e, -errno, "checking %s", name);
+	c.size_bytes = c.payload_pos = st.st_size;
+	for (size_t i = 0; i < movie->n_ranges; i++)
+		c.payload_pos -= movie->ranges[i].length;
+	input = mp4_input_from_fd(&fd, st.st_size);
+	r = mp4_file_read(&input, &inner, &file);
+	if (r < 0 && (inner.code == SC_IO_ERROR || inner.code == SC_OUT_OF_MEMORY))
+		return error_set_errno(e, r, inner.code, "checking %s: %s", name, inner.message);
+	if (r < 0)
+		return error_set(e, SC_VERIFY_FAILED, "%s: %s", name, inner.message);
+	if (file->n_tracks != movie->n_tracks || file->timescale != movie->timescale ||
+	    c.payload_pos <= 0)
+		return error_set(e, SC_VERIFY_FAILED, "%s has %zu tracks, not %zu", name,
+				 file->n_tracks, movie->n_tracks);
+	for (size_t i = 0; i < movie->n_tracks && r == 0; i++)
+		r = check_track(&c, i, &file->tracks[i]);
+	return r;
+}

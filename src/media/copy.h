@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Clips by copying packets: what `exact` and `keyframe` share. They differ only in where they cut.
+ * Private to src/media. One thread.
+ */
+#pragma once
+
+#include "cut.h"
+
+/** Where a clip begins and ends: pts of the main track (index_main()), in its ticks. */
+struct copy_cut {
+	int64_t start; /* the first frame that is shown */
+	int64_t end;   /* behind the last one */
+};
+
+struct copy_track {
+	const struct index_track *source;
+	struct mp4_out_sample *samples; /* owned */
+	uint32_t *numbers; /* owned; each sample's place in source->samples, rising */
+	size_t n_samples;
+};
+
+/** One clip, all decided: what goes in, at which times, where its bytes come from. */
+struct copy_clip {
+	struct mp4_movie movie; /* points into the rest */
+	struct mp4_out_track out[INDEX_MAX_TRACKS];
+	struct copy_track tracks[INDEX_MAX_TRACKS];
+	struct mp4_range *ranges; /* owned */
+	int64_t hidden_head_us;
+	int64_t hidden_tail_us;
+	int64_t hidden_bytes;
+};
+
+/** Which tracks of an index are copied: places in index->tracks. */
+struct copy_selection {
+	size_t tracks[INDEX_MAX_TRACKS];
+	size_t n_tracks;
+};
+
+/**
+ * Decide everything about a clip. Pure arithmetic, no I/O.
+ *
+ * The picture begins at the last keyframe at or before cut->start. Frames before the first shown
+ * one, and those after the last that others refer to, are hidden by the edit list and squeezed into
+ * single ticks, as players that ignore the list then hardly show them. Sound is cut at the same
+ * instant, to the sample, with the one packet before it that its decoder needs.
+ *
+ * @return 0, -ENOMEM, -ENODATA (no frame in between)
+ */
+int copy_clip_build(const struct media_index *index, const struct copy_selection *selection,
+		    const struct copy_cut *cut, int64_t size_bytes, struct copy_clip *ret);
+void copy_clip_finish(struct copy_clip *clip);
+#define auto_copy_clip __attribute__((cleanup(copy_clip_finish)))
+
+/** Make the clips of all cuts; media_cut() says the rest. mode_name is for messages. */
+int copy_clips(struct media_source *source, const char *mode_name, const struct copy_cut *cuts,
+	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e);
+
+/** What a finished clip is told to be, number and method apart; dropped is borrowed. */
+struct artifact copy_clip_artifact(const struct media_index *index, const struct copy_cut *cut,
+				   const struct copy_clip *clip, unsigned int number, char *dropped);
+
+/** The payload of clips by a scan of packets, for sources whose index is_packets. */
+int copy_clips_by_packets(struct media_source *source, const struct copy_selection *selection,
+			  const struct copy_cut *cuts, size_t n_cuts, char *dropped,
+			  struct clip_set *set, struct error *e);

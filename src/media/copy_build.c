@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which samples a copied clip holds, and at which times. Pure arithmetic on an index. */
+#include "copy.h"
+
+#include <string.h>
+
+/* A track's ticks are made at least this fine, so that hidden samples take next to no time. */
+#define FINE_TIMESCALE 90000
+
+/* Byte ranges: neighbours this near are copied with what lies between them. */
+#define RANGE_GAP_BYTES (4 * MP4_BLOCK)
+
+struct hidden {
+	int64_t pts;
+	size_t at; /* in the clip's samples */
+};
+
+static int compare_hidden(const void *a, const void *b)
+{
+	const struct hidden *x = a, *y = b;
+
+	if (x->pts != y->pts)
+		return x->pts < y->pts ? -1 : 1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* The last keyframe shown at or before a time; the first one when there is none. */
+static size_t sync_at_or_before(const struct index_track *t, int64_t pts)
+{
+	size_t low = 0, high = t->n_sync;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->samples[t->sync[mid]].pts <= pts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? low - 1 : 0;
+}
+
+/**
+ * Where decoding begins for a clip. In a sane stream that is the last keyframe at or before its
+ * first frame; where shown frames are decoded before that keyframe, an earlier one.
+ */
+static size_t find_first(const struct index_track *t, int64_t start)
+{
+	size_t sync = sync_at_or_before(t, start), first = t->sync[sync], at = first;
+
+	while (at-- > 0 && t->samples[at].dts + t->max_lead >= start) {
+		if (t->samples[at].pts < start)
+			continue;
+		while (sync > 0 && t->sync[sync] > at)
+			sync--;
+		first = t->sync[sync];
+	}
+	return first;
+}
+
+/** One behind the last sample, in decode order, that is shown before `end`. */
+static size_t find_last(const struct index_track *t, size_t first, const struct copy_cut *cut)
+{
+	size_t last = first;
+
+	for (size_t i = first; i < t->n_samples && t->samples[i].dts - t->max_lag < cut->end; i++)
+		if (t->samples[i].pts >= cut->start && t->samples[i].pts < cut->end)
+			last = i + 1;
+	return last;
+}
+
+static int collect_video(const struct index_track *t, const struct copy_cut *cut, int64_t scale,
+			 struct copy_track *track, int64_t *ret_end_dts)
+{
+	size_t first = find_first(t, cut->start), last = find_last(t, first, cut);
+	int64_t key_pts = t->samples[first].pts;
+
+	if (last == first)
+		return -ENODATA;
+	track->samples = malloc((last - first) * sizeof(*track->samples));
+	track->numbers = malloc((last - first) * sizeof(*track->numbers));
+	if (!track->samples || !track->numbers)
+		return -ENOMEM;
+	for (size_t i = first; i < last; i++) {
+		const struct index_sample *s = &t->samples[i];
+
+		/* Leading pictures of an open group refer to the one before, which is not here. */
+		if (s->pts < key_pts && s->pts < cut->start)
+			continue;
+		track->numbers[track->n_samples] = (uint32_t)i;
+		track->samples[track->n_samples++] =
+			(struct mp4_out_sample){.dts = s->dts * scale,
+						.pts = s->pts * scale,
+						.offset = s->offset,
+						.size = s->size,
+						.is_sync = s->is_sync};
+	}
+	*ret_end_dts = (last < t->n_samples ? t->samples[last].dts : t->end_dts) * scale;
+	return 0;
+}
+
+/* Give the hidden samples of one side consecutive ticks from `from` on, in their order. */
+static void squeeze_pts(struct mp4_out_sample *samples, struct hidden *hidden, size_t n, int64_t from)
+{
+	qsort(hidden, n, sizeof(*hidden), compare_hidden);
+	for (size_t i = 0; i < n; i++)
+		samples[hidden[i].at].pts = from + (int64_t)i;
+}
+
+/**
+ * Squeeze what is hidden (CUTTING.md, "The squeezed pre-roll"): before `start` it ends up in the
+ * ticks right before it, from `end` on in those right after it; decode times before the first
+ * shown sample become one tick each. What that takes from the whole is given to the last sample,
+ * so that frames by duration stay the source's frame rate.
+ */
+static int squeeze(struct mp4_out_track *out, struct mp4_out_sample *samples, int64_t *ret_last_pts)
+{
+	auto_free struct hidden *hidden = calloc(out->n_samples, 2 * sizeof(*hidden));
+	struct hidden *head = hidden, *tail = hidden ? hidden + out->n_samples : NULL;
+	size_t n_head = 0, n_tail = 0, first_shown = out->n_samples;
+	int64_t old_start = samples[0].dts, last_pts = INT64_MIN;
+
+	if (!hidden)
+		return -ENOMEM;
+	for (size_t i = 0; i < out->n_samples; i++) {
+		if (samples[i].pts < out->shown_start)
+			head[n_head++] = (struct hidden){samples[i].pts, i};
+		else if (samples[i].pts >= out->shown_end)
+			tail[n_tail++] = (struct hidden){samples[i].pts, i};
+		else if (first_shown == out->n_samples)
+			first_shown = i;
+		last_pts = samples[i].pts > last_pts ? samples[i].pts : last_pts;
+	}
+	squeeze_pts(samples, head, n_head, out->shown_start - (int64_t)n_head);
+	squeeze_pts(samples, tail, n_tail, out->shown_end);
+	for (size_t i = 0; i < first_shown; i++)
+		samples[i].dts = samples[first_shown].dts - (int64_t)(first_shown - i);
+	out->end_dts += samples[0].dts - old_start;
+	*ret_last_pts = last_pts;
+	return 0;
+}
+
+static void describe(const struct index_track *t, struct mp4_out_track *out)
+{
+	out->is_video = t->is_video;
+	out->timescale = t->timescale;
+	out->stsd = t->stsd;
+	out->stsd_len = t->stsd_len;
+	out->is_rolling = t->is_rolling;
+	out->alternate_group = t->alternate_group;
+	memcpy(out->matrix, t->matrix, sizeof(out->matrix));
+	out->width = t->width;
+	out->height = t->height;
+	memcpy(out->language, t->language, sizeof(out->language));
+	out->handler_name = t->handler_name;
+}
+
+static int build_video(const struct index_track *t, const struct copy_cut *cut,
+		       struct copy_clip *clip)
+{
+	int64_t scale = t->timescale >= FINE_TIMESCALE
+				? 1
+				: (FINE_TIMESCALE + t->timescale - 1) / t->timescale;
+	struct mp4_out_track *out = &clip->out[0];
+	struct copy_track *track = &clip->tracks[0];
+	int64_t last_pts = 0, fine;
+	int r;
+
+	track->source = t;
+	describe(t, out);
+	r = collect_video(t, cut, scale, track, &out->end_dts);
+	if (r < 0)
+		return r;
+	out->timescale = (uint32_t)(t->timescale * scale);
+	out->samples = track->samples;
+	out->n_samples = track->n_samples;
+	out->shown_start = cut->start * scale;
+	out->shown_end = cut->end * scale;
+	fine = track->samples[0].pts;
+	if (fine < out->shown_start)
+		clip->hidden_head_us = index_rescale(out->shown_start - fine, 1000000, out->timescale);
+	r = squeeze(out, track->samples, &last_pts);
+	if (r < 0)
+		return r;
+	if (last_pts >= out->shown_end)
+		clip->hidden_tail_us =
+			index_rescale(last_pts + t->frame_ticks * scale - out->shown_end, 1000000,
+				      out->timescale);
+	clip->movie.timescale = out->timescale;
+	return 0;
+}
+
+/* The last packet that begins at or before a time, 0 when there is none. */
+static size_t packet_at(const struct index_track *t, int64_t dts)
+{
+	size_t low = 0, high = t->n_samples;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->samples[mid].dts <= dts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? low - 1 : 0;
+}
+
+/* @return 0, -ENOMEM, -ENODATA: there is no sound in this clip */
+static int build_sound(const struct index_track *t, const struct copy_cut *cut,
+		       uint32_t cut_timescale, uint32_t movie_timescale, struct copy_track *track,
+		       struct mp4_out_track *out)
+{
+	int64_t start = index_rescale(cut->start, t->timescale, cut_timescale);
+	int64_t end = index_rescale(cut->end, t->timescale, cut_timescale);
+	int64_t shown = start > t->shown_start ? start : t->shown_start;
+	size_t first, last;
+
+	end = end < t->shown_end ? end : t->shown_end;
+	if (shown >= end)
+		return -ENODATA;
+	first = packet_at(t, shown);
+	if (t->is_rolling && first)
+		first--;
+	last = packet_at(t, end - 1) + 1;
+	track->source = t;
+	track->samples = malloc((last - first) * sizeof(*track->samples));
+	track->numbers = malloc((last - first) * sizeof(*track->numbers));
+	if (!track->samples || !track->numbers)
+		return -ENOMEM;
+	for (size_t i = first; i < last; i++) {
+		const struct index_sample *s = &t->samples[i];
+
+		track->numbers[track->n_samples] = (uint32_t)i;
+		track->samples[track->n_samples++] = (struct mp4_out_sample){
+			.dts = s->dts, .pts = s->dts, .offset = s->offset, .size = s->size, .is_sync = true};
+	}
+	describe(t, out);
+	out->samples = track->samples;
+	out->n_samples = track->n_samples;
+	out->end_dts = last < t->n_samples ? t->samples[last].dts : t->end_dts;
+	out->shown_start = shown;
+	out->shown_end = end;
+	out->delay = index_rescale(shown - start, movie_timescale, t->timescale);
+	return 0;
+}
+
+static bool is_shown(const struct mp4_out_track *out, size_t i)
+{
+	int64_t end = i + 1 < out->n_samples ? out->samples[i + 1].dts : out->end_dts;
+
+	if (out->is_video)
+		return out->samples[i].pts >= out->shown_start && out->samples[i].pts < out->shown_end;
+	return out->samples[i].pts < out->shown_end && end > out->shown_start;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	int64_t x = ((const struct mp4_range *)a)->offset, y = ((const struct mp4_range *)b)->offset;
+
+	return (x > y) - (x < y);
+}
+
+/* Join sorted extents, each grown to whole blocks, that touch or have gaps of up to gap_bytes. */
+static size_t merge_ranges(struct mp4_range *ranges, size_t n, int64_t gap_bytes,
+			   int64_t size_bytes)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int64_t low = ranges[i].offset / MP4_BLOCK * MP4_BLOCK;
+		int64_t high = ranges[i].offset + ranges[i].length;
+
+		high = (high + MP4_BLOCK - 1) / MP4_BLOCK * MP4_BLOCK;
+		high = high < size_bytes ? high : size_bytes;
+		if (kept && low - (ranges[kept - 1].offset + ranges[kept - 1].length) <= gap_bytes) {
+			struct mp4_range *before = &ranges[kept - 1];
+
+			if (high > before->offset + before->length)
+				before->length = high - before->offset;
+			continue;
+		}
+		ranges[kept++] = (struct mp4_range){low, high - low};
+	}
+	return kept;
+}
+
+/**
+ * Which bytes of the source the clip takes: all between its first and its last, in one piece, so
+ * that blocks can be shared; several pieces where that would be much more than it needs.
+ */
+static int build_ranges(struct copy_clip *clip, int64_t size_bytes)
+{
+	size_t n = 0, at = 0;
+	int64_t used = 0, low, high = 0;
+	struct mp4_range *ranges;
+
+	for (size_t k = 0; k < clip->movie.n_tracks; k++)
+		n += clip->out[k].n_samples;
+	ranges = clip->ranges = calloc(n, sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	for (size_t k = 0; k < clip->movie.n_tracks; k++)
+		for (size_t i = 0; i < clip->out[k].n_samples; i++) {
+			const struct mp4_out_sample *s = &clip->out[k].samples[i];
+
+			ranges[at++] = (struct mp4_range){s->offset, s->size};
+			used += s->size;
+			high = s->offset + s->size > high ? s->offset + s->size : high;
+		}
+	qsort(ranges, n, sizeof(*ranges), compare_ranges);
+	low = ranges[0].offset;
+	clip->movie.ranges = ranges;
+	clip->movie.n_ranges = merge_ranges(
+		ranges, n, high - low > used + used / 4 ? RANGE_GAP_BYTES : INT64_MAX / 2, size_bytes);
+	return 0;
+}
+
+/* Packets are written one by one: lay them out in the order in which the scan will give them. */
+static int build_packet_places(struct copy_clip *clip)
+{
+	size_t next[INDEX_MAX_TRACKS] = {0};
+	int64_t place = 0;
+
+	clip->ranges = calloc(1, sizeof(*clip->ranges));
+	if (!clip->ranges)
+		return -ENOMEM;
+	for (;;) {
+		struct mp4_out_sample *s = NULL;
+		size_t from = 0;
+
+		for (size_t k = 0; k < clip->movie.n_tracks; k++) {
+			struct copy_track *t = &clip->tracks[k];
+
+			if (next[k] < t->n_samples && (!s || t->samples[next[k]].offset < s->offset)) {
+				s = &t->samples[next[k]];
+				from = k;
+			}
+		}
+		if (!s)
+			break;
+		next[from]++;
+		s->offset = place;
+		place += s->size;
+	}
+	clip->ranges[0] = (struct mp4_range){0, place};
+	clip->movie.ranges = clip->ranges;
+	clip->movie.n_ranges = 1;
+	return 0;
+}
+
+static void count_hidden_bytes(struct copy_clip *clip)
+{
+	int64_t bytes = 0;
+
+	for (size_t i = 0; i < clip->movie.n_ranges; i++)
+		bytes += clip->ranges[i].length;
+	for (size_t k = 0; k < clip->movie.n_tracks; k++)
+		for (size_t i = 0; i < clip->out[k].n_samples; i++)
+			if (is_shown(&clip->out[k], i))
+				bytes -= clip->out[k].samples[i].size;
+	/* Samples of a damaged file may overlap. */
+	clip->hidden_bytes = bytes > 0 ? bytes : 0;
+}
+
+int copy_clip_build(const struct media_index *index, const struct copy_selection *selection,
+		    const struct copy_cut *cut, int64_t size_bytes, struct copy_clip *ret)
+{
+	uint32_t cut_timescale = index_main(index)->timescale;
+	struct copy_clip *clip = ret;
+	int r;
+
+	memset(clip, 0, sizeof(*clip));
+	clip->movie.tracks = clip->out;
+	clip->movie.creation_time = index->creation_time;
+	clip->movie.is_audio = !index_video(index);
+	clip->movie.timescale = cut_timescale;
+	for (size_t i = 0; i < selection->n_tracks; i++) {
+		const struct index_track *t = &index->tracks[selection->tracks[i]];
+		size_t k = clip->movie.n_tracks;
+
+		r = t->is_video ? build_video(t, cut, clip)
+				: build_sound(t, cut, cut_timescale, clip->movie.timescale,
+					      &clip->tracks[k], &clip->out[k]);
+		if (r == -ENODATA && !t->is_video)
+			continue;
+		if (r < 0)
+			return r;
+		clip->movie.n_tracks++;
+	}
+	if (!clip->movie.n_tracks)
+		return -ENODATA;
+	r = index->is_packets ? build_packet_places(clip) : build_ranges(clip, size_bytes);
+	if (r == 0)
+		count_hidden_bytes(clip);
+	return r;
+}
+
+void copy_clip_finish(struct copy_clip *clip)
+{
+	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++) {
+		free(clip->tracks[i].samples);
+		free(clip->tracks[i].numbers);
+	}
+	free(clip->ranges);
+	memset(clip, 0, sizeof(*clip));
+}

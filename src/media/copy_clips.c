@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Clips by copying, one after the other: which tracks, what is said about them, Way A itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "copy.h"
+#include "storyclip/common/hook.h"
+
+#define HIDDEN_WARNING_US 2000000
+
+static int refuse_codec(const struct index_track *t, const char *mode_name, struct error *e)
+{
+	return error_set(e, SC_UNSUPPORTED_CODEC,
+			 "'%s' copies H.264 and AAC only, and the %s (stream %u) is %s%s%s: use "
+			 "\"cut\":\"encode\"",
+			 mode_name, t->is_video ? "picture" : "sound", t->number, t->codec,
+			 t->obstacle ? ", " : "", t->obstacle ? t->obstacle : "");
+}
+
+/**
+ * The tracks that are copied: the picture and all sound in AAC. Sound in something else is left
+ * out beside that, and refused when there is no other.
+ */
+static int select_tracks(const struct media_index *index, const char *mode_name, struct error *e,
+			 struct copy_selection *selection, char **ret_dropped)
+{
+	auto_buf struct buf dropped = BUF_EMPTY;
+	const struct index_track *refused = NULL;
+	size_t n_sound = 0;
+
+	selection->n_tracks = 0;
+	if (strcmp(index->dropped, "[]") != 0)
+		buf_add_str(&dropped, index->dropped);
+	for (size_t i = 0; i < index->n_tracks; i++) {
+		const struct index_track *t = &index->tracks[i];
+
+		if (t->is_copyable) {
+			selection->tracks[selection->n_tracks++] = i;
+			n_sound += !t->is_video;
+			continue;
+		}
+		if (t->is_video)
+			return refuse_codec(t, mode_name, e);
+		refused = t;
+		index_add_dropped(&dropped, t->number, "audio", t->codec);
+	}
+	if (refused && !n_sound)
+		return refuse_codec(refused, mode_name, e);
+	if (!dropped.len)
+		buf_add_str(&dropped, "[]");
+	*ret_dropped = buf_take(&dropped, NULL);
+	return *ret_dropped ? 0 : error_from_errno(e, -ENOMEM, "preparing the clips");
+}
+
+struct artifact copy_clip_artifact(const struct media_index *index, const struct copy_cut *cut,
+				   const struct copy_clip *clip, unsigned int number, char *dropped)
+{
+	uint32_t timescale = index_main(index)->timescale;
+
+	return (struct artifact){
+		.number = number,
+		.method = CLIP_COPY,
+		.start_us = index_rescale(cut->start, 1000000, timescale),
+		.duration_us = index_rescale(cut->end - cut->start, 1000000, timescale),
+		.hidden_head_us = clip->hidden_head_us,
+		.hidden_tail_us = clip->hidden_tail_us,
+		.hidden_bytes = clip->hidden_bytes,
+		.dropped = dropped,
+	};
+}
+
+static int copy_by_place(struct media_source *source, const struct copy_selection *selection,
+			 const struct copy_cut *cuts, size_t n_cuts, char *dropped,
+			 struct clip_set *set, struct error *e)
+{
+	for (size_t i = 0; i < n_cuts; i++) {
+		auto_copy_clip struct copy_clip clip = {0};
+		struct artifact artifact;
+		int r;
+
+		hook_reach("cut-clip");
+		r = copy_clip_build(source->index, selection, &cuts[i], source->size_bytes, &clip);
+		if (r < 0)
+			return error_from_errno(e, r, "preparing clip %zu", i + 1);
+		artifact = copy_clip_artifact(source->index, &cuts[i], &clip, (unsigned int)i + 1,
+					      dropped);
+		r = clip_set_add(set, &clip.movie, source->fd, &artifact, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Told once for all clips, from what is told of each. */
+struct hidden_heads {
+	clip_made made;
+	void *made_context;
+	unsigned int n_long;
+	unsigned int longest;
+	int64_t longest_us;
+};
+
+static void note_hidden_head(void *context, const struct artifact *artifact)
+{
+	struct hidden_heads *heads = context;
+
+	if (artifact->hidden_head_us > HIDDEN_WARNING_US)
+		heads->n_long++;
+	if (artifact->hidden_head_us > heads->longest_us) {
+		heads->longest_us = artifact->hidden_head_us;
+		heads->longest = artifact->number;
+	}
+	if (heads->made)
+		heads->made(heads->made_context, artifact);
+}
+
+int copy_clips(struct media_source *source, const char *mode_name, const struct copy_cut *cuts,
+	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
+{
+	struct hidden_heads heads = {.made = made, .made_context = made_context};
+	auto_free char *dropped = NULL;
+	struct copy_selection selection;
+	struct clip_set set;
+	int r;
+
+	r = select_tracks(source->index, mode_name, e, &selection, &dropped);
+	if (r < 0)
+		return r;
+	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
+	r = source->index->is_packets ? copy_clips_by_packets(source, &selection, cuts, n_cuts,
+							      dropped, &set, e)
+				      : copy_by_place(source, &selection, cuts, n_cuts, dropped,
+						      &set, e);
+	if (r == 0)
+		r = clip_set_sync(&set, e);
+	clip_set_finish(&set);
+	if (r == 0 && heads.n_long)
+		listener_warning(source->listener,
+				 "%u clips carry more than 2 s of hidden picture before their first "
+				 "frame (clip %u: %.1f s), as keyframes are far apart; 'encode' has none",
+				 heads.n_long, heads.longest, (double)heads.longest_us / 1e6);
+	return r;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of modes, and what a listener that leaves functions out is spared. */
+#include "cut.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int media_cut(struct media_source *source, enum cut_mode mode, const struct media_plan *plan,
+	      int dir_fd, void (*made)(void *context, const struct artifact *artifact),
+	      void *made_context, struct error *e)
+{
+	static int (*const modes[CUT_MODE_COUNT])(struct media_source *, const struct media_plan *,
+						  int, clip_made, void *, struct error *) = {
+		[CUT_EXACT] = cut_exact_clips,
+		[CUT_KEYFRAME] = cut_keyframe_clips,
+		[CUT_ENCODE] = cut_encode_clips,
+	};
+
+	if (!plan->n_ranges)
+		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
+	return modes[mode](source, plan, dir_fd, made, made_context, e);
+}
+
+void listener_worked(const struct media_listener *listener, uint64_t units)
+{
+	if (listener->worked && units)
+		listener->worked(listener->context, units);
+}
+
+void listener_clip_progress(const struct media_listener *listener, double part)
+{
+	if (listener->clip_progress)
+		listener->clip_progress(listener->context, part < 1 ? part : 1);
+}
+
+void listener_log(const struct media_listener *listener, const char *fmt, ...)
+{
+	char line[ERROR_MESSAGE_SIZE];
+	va_list args;
+
+	if (!listener->log)
+		return;
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	listener->log(listener->context, line);
+}
+
+void listener_warning(const struct media_listener *listener, const char *fmt, ...)
+{
+	char line[ERROR_MESSAGE_SIZE];
+	va_list args;
+
+	if (!listener->warning)
+		return;
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	listener->warning(listener->context, line);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What both readers of sources share: exact arithmetic and the second half of making a track. */
+#include "index.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "source.h"
+
+const struct index_track *index_video(const struct media_index *index)
+{
+	return index->n_tracks && index->tracks[0].is_video ? &index->tracks[0] : NULL;
+}
+
+const struct index_track *index_main(const struct media_index *index)
+{
+	return &index->tracks[0];
+}
+
+int64_t index_ticks_to_us(int64_t ticks, uint32_t timescale)
+{
+	__int128 scaled = (__int128)ticks * 1000000;
+
+	/* Division rounds to zero; down is meant. */
+	if (scaled < 0)
+		scaled -= timescale - 1;
+	return (int64_t)(scaled / timescale);
+}
+
+int64_t index_us_to_ticks_up(int64_t us, uint32_t timescale)
+{
+	__int128 scaled = (__int128)us * timescale;
+
+	if (scaled > 0)
+		scaled += 999999;
+	return (int64_t)(scaled / 1000000);
+}
+
+int64_t index_rescale(int64_t ticks, uint32_t to, uint32_t from)
+{
+	__int128 scaled = (__int128)ticks * to;
+
+	scaled += scaled < 0 ? -(__int128)(from / 2) : (__int128)(from / 2);
+	return (int64_t)(scaled / from);
+}
+
+size_t index_shown_from(const struct index_track *track, int64_t time_us)
+{
+	int64_t tick = index_us_to_ticks_up(time_us, track->timescale);
+	size_t low = 0, high = track->n_shown;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (track->shown[mid] < tick)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+void index_add_dropped(struct buf *json, unsigned int number, const char *kind, const char *codec)
+{
+	if (!json->len)
+		buf_add_str(json, "[");
+	else
+		json->data[json->len - 1] = ','; /* over the closing bracket */
+	buf_printf(json, "\"stream %u: %s (%s)\"]", number, kind, codec);
+}
+
+static int compare_ticks(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Equal or falling decode times (damaged files) are spread by single ticks. */
+static void mend_dts(struct index_track *t)
+{
+	for (size_t i = 1; i < t->n_samples; i++)
+		if (t->samples[i].dts <= t->samples[i - 1].dts)
+			t->samples[i].dts = t->samples[i - 1].dts + 1;
+	if (t->n_samples && t->end_dts <= t->samples[t->n_samples - 1].dts)
+		t->end_dts = t->samples[t->n_samples - 1].dts + 1;
+}
+
+/*
+ * What comes before the first keyframe, in decode order or as its leading pictures, cannot be
+ * decoded by anybody.
+ */
+static void drop_undecodable_start(struct index_track *t, const struct media_listener *listener)
+{
+	size_t first = 0, kept = 0, dropped;
+	int64_t key_pts;
+
+	while (first < t->n_samples && !t->samples[first].is_sync)
+		first++;
+	if (first == t->n_samples) {
+		/* No keyframe at all: intra refresh without marks, or damage. Begin at the beginning. */
+		if (t->n_samples)
+			t->samples[0].is_sync = true;
+		listener_warning(listener, "the picture has no keyframe marked; it is cut as if it "
+					   "had one at its beginning");
+		return;
+	}
+	key_pts = t->samples[first].pts;
+	for (size_t i = first; i < t->n_samples; i++)
+		if (t->samples[i].pts >= key_pts)
+			t->samples[kept++] = t->samples[i];
+	dropped = t->n_samples - kept;
+	t->n_samples = kept;
+	if (dropped)
+		listener_warning(listener,
+				 "the first %zu frames come before the first keyframe and cannot be "
+				 "decoded",
+				 dropped);
+}
+
+static int list_sync(struct index_track *t)
+{
+	t->n_sync = 0;
+	for (size_t i = 0; i < t->n_samples; i++)
+		t->n_sync += t->samples[i].is_sync;
+	t->sync = malloc((t->n_sync + 1) * sizeof(*t->sync));
+	if (!t->sync)
+		return -ENOMEM;
+	t->n_sync = 0;
+	for (size_t i = 0; i < t->n_samples; i++)
+		if (t->samples[i].is_sync)
+			t->sync[t->n_sync++] = (uint32_t)i;
+	return 0;
+}
+
+static int list_shown(struct index_track *t, int64_t edit_start, int64_t edit_end)
+{
+	t->shown = malloc((t->n_samples + 1) * sizeof(*t->shown));
+	if (!t->shown)
+		return -ENOMEM;
+	t->n_shown = 0;
+	for (size_t i = 0; i < t->n_samples; i++)
+		if (t->samples[i].pts >= edit_start && t->samples[i].pts < edit_end)
+			t->shown[t->n_shown++] = t->samples[i].pts;
+	qsort(t->shown, t->n_shown, sizeof(*t->shown), compare_ticks);
+	return t->n_shown ? 0 : -ENODATA;
+}
+
+/* The usual duration: the middle one of some steps, which neither gaps nor padding can move. */
+static uint32_t usual_ticks(const int64_t *pts, size_t n, int64_t fallback)
+{
+	int64_t steps[33];
+	size_t n_steps = 0;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(steps) && n > 1; i++) {
+		size_t at = i * (n - 1) / SC_ARRAY_SIZE(steps);
+
+		if (pts[at + 1] > pts[at])
+			steps[n_steps++] = pts[at + 1] - pts[at];
+	}
+	if (n_steps) {
+		qsort(steps, n_steps, sizeof(*steps), compare_ticks);
+		fallback = steps[n_steps / 2];
+	}
+	return fallback >= 1 && fallback <= UINT32_MAX ? (uint32_t)fallback : 1;
+}
+
+static int complete_video(struct index_track *t, int64_t last_ticks, int64_t edit_start,
+			  int64_t edit_end, const struct media_listener *listener)
+{
+	int64_t natural_end;
+	int r;
+
+	drop_undecodable_start(t, listener);
+	if (!t->n_samples)
+		return -ENODATA;
+	r = list_sync(t);
+	if (r == 0)
+		r = list_shown(t, edit_start, edit_end);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < t->n_samples; i++) {
+		int64_t lead = t->samples[i].pts - t->samples[i].dts;
+
+		t->max_lead = lead > t->max_lead ? lead : t->max_lead;
+		t->max_lag = -lead > t->max_lag ? -lead : t->max_lag;
+	}
+	t->frame_ticks = usual_ticks(t->shown, t->n_shown, last_ticks);
+	t->shown_start = t->shown[0];
+	/* An edit list that ends within rounding of the last frame's end does not cut it. */
+	natural_end = t->shown[t->n_shown - 1] + (last_ticks > 0 ? last_ticks : t->frame_ticks);
+	t->shown_end = edit_end < natural_end && natural_end - edit_end > t->timescale / 500
+			       ? edit_end
+			       : natural_end;
+	return 0;
+}
+
+int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t edit_start,
+			 int64_t edit_end, const struct media_listener *listener)
+{
+	if (!track->n_samples)
+		return -ENODATA;
+	mend_dts(track);
+	if (track->is_video)
+		return complete_video(track, last_ticks, edit_start, edit_end, listener);
+	for (size_t i = 0; i < track->n_samples; i++) {
+		track->samples[i].is_sync = true;
+		track->samples[i].pts = track->samples[i].dts;
+	}
+	track->shown_start = track->samples[0].pts > edit_start ? track->samples[0].pts : edit_start;
+	track->shown_end = track->end_dts < edit_end ? track->end_dts : edit_end;
+	track->frame_ticks = (uint32_t)((track->end_dts - track->samples[0].dts) /
+					(int64_t)track->n_samples);
+	if (!track->frame_ticks)
+		track->frame_ticks = 1;
+	return track->shown_start < track->shown_end ? 0 : -ENODATA;
+}
+
+void index_track_finish(struct index_track *track)
+{
+	free(track->samples);
+	free(track->sync);
+	free(track->shown);
+	free(track->stsd);
+	free(track->handler_name);
+	memset(track, 0, sizeof(*track));
+}
+
+void index_free(struct media_index *index)
+{
+	if (!index)
+		return;
+	for (size_t i = 0; i < index->n_tracks; i++)
+		index_track_finish(&index->tracks[i]);
+	free(index->tracks);
+	free(index->dropped);
+	free(index);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a source holds, sample by sample, whichever reader found it: sample tables of an MP4 (the
+ * samples' bytes are then known by their place in the file) or one scan through libavformat.
+ *
+ * All times are on the presented timeline: edit lists are already applied, 0 is where a player
+ * starts. Private to src/media. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storyclip/common/buf.h"
+#include "storyclip/error.h"
+#include "storyclip/media.h"
+
+/* More than a day of picture and sound; the index then takes 400 MB. */
+#define INDEX_MAX_SAMPLES 10000000
+#define INDEX_MAX_TRACKS 64
+
+struct index_sample {
+	int64_t dts;
+	int64_t pts;
+	int64_t offset; /* in the file; with is_packets: position among all kept packets' bytes */
+	uint32_t size;
+	bool is_sync;
+};
+
+struct index_track {
+	bool is_video; /* else sound */
+	bool is_copyable; /* H.264 or AAC with all that MP4 needs: stsd and samples are there */
+	bool is_rolling; /* a packet needs the one before it: AAC */
+	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */
+	char codec[24]; /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
+	unsigned int number; /* in the file: MP4's track or libavformat's stream index, from 0 */
+	uint32_t timescale;
+	struct index_sample *samples; /* owned; decode order; may be empty when not copyable */
+	size_t n_samples;
+	uint32_t *sync; /* owned; places in samples of those that decoding can begin at, rising */
+	size_t n_sync;
+	int64_t *shown; /* owned; picture only: pts of the presented samples, rising */
+	size_t n_shown;
+	int64_t max_lag;  /* no sample's pts lies further before its dts; >= 0 */
+	int64_t max_lead; /* nor further behind it; >= 0 */
+	int64_t shown_start; /* the first presented pts (sound: to the sample) */
+	int64_t shown_end;   /* end of presentation: the largest pts plus its duration */
+	int64_t end_dts;     /* dts of the last sample plus its duration */
+	uint8_t *stsd; /* owned; as mp4_out_track.stsd */
+	size_t stsd_len;
+	uint32_t frame_ticks; /* usual duration of a sample, > 0 */
+	uint16_t alternate_group;
+	int32_t matrix[9];
+	uint32_t width, height; /* 16.16, presented size before rotation */
+	char language[4];
+	char *handler_name; /* owned; may be NULL */
+};
+
+struct media_index {
+	struct index_track *tracks; /* owned; the kept ones: at most one video, it comes first */
+	size_t n_tracks;
+	bool is_packets; /* found by libavformat: bytes are fetched as packets, not by place */
+	uint32_t creation_time; /* seconds since 1904, 0 unknown */
+	char *dropped; /* owned; JSON array of strings: streams that are left out */
+	/* libavformat's time minus this (zero / zero_timescale seconds) is the presented time. */
+	int64_t zero;
+	uint32_t zero_timescale;
+};
+
+/** The picture's track, or NULL. */
+const struct index_track *index_video(const struct media_index *index);
+/** The track that ranges are measured by: the picture, else the first sound. Never NULL. */
+const struct index_track *index_main(const struct media_index *index);
+/** The first presented pts >= time_us (compared exactly), as a place in shown[]; n_shown: none. */
+size_t index_shown_from(const struct index_track *track, int64_t time_us);
+/** Ticks to microseconds, rounded down. */
+int64_t index_ticks_to_us(int64_t ticks, uint32_t timescale);
+
+/** us as ticks, rounded up: what belongs to a range from us on begins at this tick or later. */
+int64_t index_us_to_ticks_up(int64_t us, uint32_t timescale);
+/** ticks of one timescale in another, rounded to the nearest. */
+int64_t index_rescale(int64_t ticks, uint32_t to, uint32_t from);
+
+/**
+ * Second half of making a track, for both readers: its samples are there, with the part of them
+ * that an edit list presents. Puts dts in order, leaves out what no decoder can begin with, fills
+ * sync, shown, shown_start, shown_end, max_lag and frame_ticks.
+ *
+ * @param last_ticks  duration of the sample that is presented last
+ * @param edit_end    INT64_MAX: to the end
+ * @return 0, -ENOMEM, -ENODATA (nothing is presented)
+ */
+int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t edit_start,
+			 int64_t edit_end, const struct media_listener *listener);
+/** Add a track's name to the JSON array that is being made: `"stream 2: subtitle (tx3g)"`. */
+void index_add_dropped(struct buf *json, unsigned int number, const char *kind, const char *codec);
+
+void index_track_finish(struct index_track *track);
+void index_free(struct media_index *index);
+SC_DEFINE_AUTO(media_index, index_free)
+
+struct mp4_file;
+/** Whether sample tables tell all: not fragmented, each track presented by one part at most. */
+bool index_mp4_is_simple(const struct mp4_file *file);
+/** From sample tables. Samples whose bytes lie outside the file are left out, with a warning.
+ *  Codes: UPLOAD_INCOMPLETE, INVALID_MEDIA, LIMIT_EXCEEDED, OUT_OF_MEMORY */
+int index_from_mp4(const struct mp4_file *file, int64_t size_bytes,
+		   const struct media_listener *listener, struct error *e, struct media_index **ret);
+/** From one linear scan of packets. The same codes. */
+int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,
+		       struct error *e, struct media_index **ret);

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From an MP4's sample tables to an index. Picks the tracks that clips are made of, applies their
+ * edit lists, and leaves out what the file names but does not hold.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "index.h"
+#include "mp4/bytes.h"
+#include "mp4/entry.h"
+#include "mp4/reader.h"
+#include "source.h"
+
+#define HANDLER_VIDEO FOURCC('v', 'i', 'd', 'e')
+#define HANDLER_SOUND FOURCC('s', 'o', 'u', 'n')
+#define TKHD_ENABLED 1u
+
+struct build {
+	const struct mp4_file *file;
+	int64_t size_bytes;
+	const struct media_listener *listener;
+	struct error *e;
+	struct media_index *index;
+	size_t samples_left; /* of INDEX_MAX_SAMPLES */
+};
+
+/* The single part of a track that is presented, in its own timescale. */
+struct edit_part {
+	int64_t media_time;
+	int64_t delay;    /* presented time of media_time */
+	int64_t duration; /* INT64_MAX: to the end */
+};
+
+bool index_mp4_is_simple(const struct mp4_file *file)
+{
+	if (file->is_fragmented || file->is_compressed)
+		return false;
+	for (size_t i = 0; i < file->n_tracks; i++) {
+		const struct mp4_track *t = &file->tracks[i];
+		size_t n_parts = 0;
+
+		if (t->handler != HANDLER_VIDEO && t->handler != HANDLER_SOUND)
+			continue;
+		for (size_t k = 0; k < t->n_edits; k++) {
+			if (t->edits[k].media_time < 0)
+				continue;
+			if (!t->edits[k].is_normal_speed || ++n_parts > 1)
+				return false;
+		}
+	}
+	return true;
+}
+
+static struct edit_part read_edits(const struct mp4_file *file, const struct mp4_track *t)
+{
+	struct edit_part part = {.duration = INT64_MAX};
+	uint64_t delay = 0;
+
+	for (size_t i = 0; i < t->n_edits; i++) {
+		const struct mp4_edit *edit = &t->edits[i];
+		uint64_t duration = edit->duration < INT64_MAX / 4 ? edit->duration : INT64_MAX / 4;
+
+		if (edit->media_time < 0) {
+			delay += duration;
+			continue;
+		}
+		part.media_time = edit->media_time < INT64_MAX / 4 ? edit->media_time : INT64_MAX / 4;
+		if (duration && file->timescale)
+			part.duration = index_rescale((int64_t)duration, t->timescale,
+						      file->timescale);
+		break;
+	}
+	if (file->timescale && delay < INT64_MAX / 4)
+		part.delay = index_rescale((int64_t)delay, t->timescale, file->timescale);
+	return part;
+}
+
+static const char *kind_of(const struct mp4_track *t)
+{
+	static const struct {
+		char handler[5];
+		const char *kind;
+	} kinds[] = {
+		{"vide", "video"}, {"soun", "audio"}, {"sbtl", "subtitle"}, {"text", "text"},
+		{"subt", "subtitle"}, {"clcp", "captions"}, {"tmcd", "timecode"}, {"meta", "metadata"},
+		{"hint", "hint"}, {"subp", "subtitle"},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(kinds); i++)
+		if (t->handler == get_be32((const uint8_t *)kinds[i].handler))
+			return kinds[i].kind;
+	return "data";
+}
+
+/* The picture: enabled before disabled, larger before smaller, H.264 before what must be decoded. */
+static const struct mp4_track *pick_video(const struct mp4_file *file)
+{
+	const struct mp4_track *best = NULL;
+	uint64_t best_score = 0;
+
+	for (size_t i = 0; i < file->n_tracks; i++) {
+		const struct mp4_track *t = &file->tracks[i];
+		struct entry_info info;
+		uint64_t score;
+
+		entry_read_info(t, &info);
+		if (t->handler != HANDLER_VIDEO || !t->n_samples || !t->timescale || info.is_picture)
+			continue;
+		score = 1 + ((uint64_t)(t->width >> 16) * (t->height >> 16));
+		score |= (t->flags & TKHD_ENABLED) ? 1ull << 40 : 0;
+		score |= info.is_h264 ? 1ull << 39 : 0;
+		if (score > best_score) {
+			best_score = score;
+			best = t;
+		}
+	}
+	return best;
+}
+
+/* Duration of a track whose samples are not listed, by its runs of equal steps. */
+static int64_t table_duration(const struct mp4_track *t)
+{
+	uint64_t left = t->n_samples;
+	int64_t sum = 0;
+
+	for (uint32_t i = 0; i < t->stts.n && left; i++) {
+		uint64_t n = get_be32(t->stts.data + 8 * (size_t)i);
+		int64_t step;
+
+		n = n < left ? n : left;
+		left -= n;
+		if (__builtin_mul_overflow((int64_t)n, get_be32(t->stts.data + 8 * (size_t)i + 4),
+					   &step) ||
+		    __builtin_add_overflow(sum, step, &sum) || sum > INT64_MAX / 4)
+			return INT64_MAX / 4;
+	}
+	return sum;
+}
+
+static bool is_inside(const struct build *b, const struct mp4_sample *s)
+{
+	return s->offset >= 0 && s->offset <= b->size_bytes && s->size <= b->size_bytes - s->offset;
+}
+
+/*
+ * Leave out the samples that the file does not hold: few of them with a warning, its end missing
+ * by more than max(1 s, 1 %) as an upload cut short.
+ */
+static int drop_outside(struct build *b, const struct mp4_track *t, struct mp4_sample *samples,
+			size_t *n)
+{
+	int64_t start = INT64_MAX, end = INT64_MIN, held = INT64_MIN, bound;
+	int64_t first_lost = INT64_MAX;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		int64_t sample_end = samples[i].pts + samples[i].duration;
+
+		start = samples[i].pts < start ? samples[i].pts : start;
+		end = sample_end > end ? sample_end : end;
+		if (!is_inside(b, &samples[i])) {
+			first_lost = samples[i].pts < first_lost ? samples[i].pts : first_lost;
+			continue;
+		}
+		held = sample_end > held ? sample_end : held;
+		samples[kept++] = samples[i];
+	}
+	if (kept == *n)
+		return 0;
+	bound = (end - start) / 100 > t->timescale ? (end - start) / 100 : t->timescale;
+	if (!kept || end - held > bound)
+		return error_set(b->e, SC_UPLOAD_INCOMPLETE,
+				 "the upload ends early: its index names %.3f s, its bytes hold %.3f s",
+				 (double)(end - start) / t->timescale,
+				 kept ? (double)(held - start) / t->timescale : 0.0);
+	listener_warning(b->listener,
+			 "%zu samples of stream %u lie outside the file and are left out, the first "
+			 "at %.3f s",
+			 *n - kept, (unsigned int)(t - b->file->tracks),
+			 (double)first_lost / t->timescale);
+	*n = kept;
+	return 0;
+}
+
+static int add_samples(struct build *b, const struct mp4_track *t, struct index_track *track)
+{
+	struct edit_part part = read_edits(b->file, t);
+	auto_free struct mp4_sample *samples = NULL;
+	int64_t shift = part.delay - part.media_time, last = INT64_MIN, last_ticks = 0, edit_end;
+	size_t n = 0;
+	int r = mp4_track_expand(t, b->samples_left, &samples, &n);
+
+	if (r == -E2BIG)
+		return error_set(b->e, SC_LIMIT_EXCEEDED,
+				 "the upload has more than %d samples: stream %u alone names %u",
+				 INDEX_MAX_SAMPLES, track->number, t->n_samples);
+	if (r == -ENOMEM)
+		return error_from_errno(b->e, r, "reading the upload's index");
+	if (r < 0)
+		return error_set(b->e, SC_INVALID_MEDIA, "the index of stream %u is damaged",
+				 track->number);
+	b->samples_left -= n;
+	for (size_t i = 0; i < n; i++)
+		if (samples[i].description != 1) {
+			track->is_copyable = false;
+			track->obstacle = "which changes its form midway";
+		}
+	r = drop_outside(b, t, samples, &n);
+	if (r < 0)
+		return r;
+	track->samples = calloc(n + 1, sizeof(*track->samples));
+	if (!track->samples)
+		return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
+	track->n_samples = n;
+	edit_end = part.duration == INT64_MAX ? INT64_MAX : part.delay + part.duration;
+	for (size_t i = 0; i < n; i++) {
+		struct index_sample *s = &track->samples[i];
+
+		*s = (struct index_sample){.dts = samples[i].dts + shift,
+					   .pts = samples[i].pts + shift,
+					   .offset = samples[i].offset,
+					   .size = samples[i].size,
+					   .is_sync = samples[i].is_sync};
+		track->end_dts = s->dts + samples[i].duration;
+		if (s->pts >= last && s->pts < edit_end) {
+			last = s->pts;
+			last_ticks = samples[i].duration;
+		}
+	}
+	r = index_track_complete(track, last_ticks, part.delay, edit_end, b->listener);
+	return r == -ENOMEM ? error_from_errno(b->e, r, "reading the upload's index") : r;
+}
+
+/* Sound that is not copied needs no list: its duration will do. */
+static int add_duration(struct build *b, const struct mp4_track *t, struct index_track *track)
+{
+	struct edit_part part = read_edits(b->file, t);
+	int64_t duration = table_duration(t) - part.media_time;
+
+	if (part.duration < duration)
+		duration = part.duration;
+	track->shown_start = part.delay;
+	track->shown_end = part.delay + duration;
+	track->end_dts = track->shown_end;
+	track->frame_ticks = t->timescale / 50 ? t->timescale / 50 : 1;
+	return duration > 0 ? 0 : -ENODATA;
+}
+
+static int fill_track(struct build *b, const struct mp4_track *t, struct index_track *track)
+{
+	struct entry_info info;
+	auto_buf struct buf stsd = BUF_EMPTY;
+
+	entry_read_info(t, &info);
+	track->is_video = t->handler == HANDLER_VIDEO;
+	track->is_copyable = track->is_video ? info.is_h264 : info.is_aac;
+	track->is_rolling = info.is_aac;
+	memcpy(track->codec, info.codec, sizeof(track->codec));
+	track->timescale = t->timescale;
+	track->alternate_group = t->alternate_group;
+	memcpy(track->matrix, t->matrix, sizeof(track->matrix));
+	track->width = t->width;
+	track->height = t->height;
+	memcpy(track->language, t->language, sizeof(track->language));
+	if (t->handler_name) {
+		track->handler_name = strdup(t->handler_name);
+		if (!track->handler_name)
+			return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
+	}
+	if (!track->is_copyable)
+		return 0;
+	if (entry_copy(t, &stsd) == -EBADMSG) {
+		track->is_copyable = false;
+		track->obstacle = "damaged in its description";
+		return 0;
+	}
+	track->stsd = (uint8_t *)buf_take(&stsd, &track->stsd_len);
+	return track->stsd ? 0 : error_from_errno(b->e, -ENOMEM, "reading the upload's index");
+}
+
+/* @return 1 added, 0 has nothing to present, or a negative errno */
+static int add_track(struct build *b, const struct mp4_track *t)
+{
+	struct index_track *track = &b->index->tracks[b->index->n_tracks];
+	struct entry_info info;
+	int r;
+
+	entry_read_info(t, &info);
+	if (info.is_encrypted)
+		return error_set(b->e, SC_INVALID_MEDIA, "the upload is encrypted (%s)", info.codec);
+	if (t->is_external)
+		return error_set(b->e, SC_INVALID_MEDIA,
+				 "the upload only refers to another file that holds its %s",
+				 kind_of(t));
+	b->index->n_tracks++; /* from here on index_free() knows of it */
+	track->number = (unsigned int)(t - b->file->tracks);
+	r = fill_track(b, t, track);
+	if (r < 0)
+		return r;
+	r = track->is_video || track->is_copyable ? add_samples(b, t, track)
+						  : add_duration(b, t, track);
+	if (r == -ENODATA) {
+		index_track_finish(track);
+		b->index->n_tracks--;
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+static int add_tracks(struct build *b, struct buf *dropped)
+{
+	const struct mp4_track *video = pick_video(b->file);
+	int r = video ? add_track(b, video) : 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < b->file->n_tracks; i++) {
+		const struct mp4_track *t = &b->file->tracks[i];
+		struct entry_info info;
+
+		if (t == video)
+			continue;
+		r = 0;
+		if (t->handler == HANDLER_SOUND && t->timescale && t->n_samples &&
+		    b->index->n_tracks < INDEX_MAX_TRACKS)
+			r = add_track(b, t);
+		if (r < 0)
+			return r;
+		entry_read_info(t, &info);
+		if (r == 0)
+			index_add_dropped(dropped, (unsigned int)i,
+					  info.is_picture ? "picture" : kind_of(t), info.codec);
+	}
+	return 0;
+}
+
+int index_from_mp4(const struct mp4_file *file, int64_t size_bytes,
+		   const struct media_listener *listener, struct error *e, struct media_index **ret)
+{
+	auto_of(media_index) struct media_index *index = calloc(1, sizeof(*index));
+	auto_buf struct buf dropped = BUF_EMPTY;
+	struct build b = {.file = file,
+			  .size_bytes = size_bytes,
+			  .listener = listener,
+			  .e = e,
+			  .index = index,
+			  .samples_left = INDEX_MAX_SAMPLES};
+	int r;
+
+	if (!index)
+		return error_from_errno(e, -ENOMEM, "reading the upload's index");
+	index->tracks = calloc(INDEX_MAX_TRACKS + 1, sizeof(*index->tracks));
+	if (!index->tracks)
+		return error_from_errno(e, -ENOMEM, "reading the upload's index");
+	index->creation_time = file->creation_time;
+	index->zero_timescale = 1;
+	r = add_tracks(&b, &dropped);
+	if (r < 0)
+		return r;
+	if (!index->n_tracks)
+		return error_set(e, SC_INVALID_MEDIA,
+				 "the upload holds neither a picture nor sound, of %zu streams",
+				 file->n_tracks);
+	if (!dropped.len)
+		buf_add_str(&dropped, "[]");
+	index->dropped = buf_take(&dropped, NULL);
+	if (!index->dropped)
+		return error_from_errno(e, -ENOMEM, "reading the upload's index");
+	*ret = take_ptr(index);
+	return 0;
+}

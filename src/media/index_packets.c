@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An index made by reading all packets once, for what has no sample tables of ours: Matroska, and
+ * MP4 that is fragmented or edited in several parts. What the container's coarse clock has rounded
+ * is mended here: the sound's packets follow each other without gaps of a millisecond.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/dict.h>
+
+#include "mp4/entry.h"
+#include "packets.h"
+#include "source.h"
+
+struct scan_track {
+	struct index_sample *samples; /* owned; pts in the stream's own ticks */
+	size_t n, cap;
+	bool has_dts; /* every packet so far had one */
+	bool has_hidden; /* packets that an edit list hides */
+	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
+	int64_t last_ticks; /* duration of the packet with the largest pts; 0 unknown */
+};
+
+struct scan {
+	struct packet_reader *reader;
+	const struct media_listener *listener;
+	struct error *e;
+	struct media_index *index;
+	struct scan_track tracks[INDEX_MAX_TRACKS];
+	size_t n_samples;
+	int64_t bytes;
+};
+
+static int64_t ticks_of(const AVStream *st, int64_t ts)
+{
+	int64_t ticks;
+
+	return __builtin_mul_overflow(ts, (int64_t)st->time_base.num, &ticks) ? 0 : ticks;
+}
+
+static int scan_add(struct scan *scan, size_t number)
+{
+	struct scan_track *t = &scan->tracks[number];
+	const AVPacket *packet = scan->reader->packet;
+	const AVStream *st = scan->reader->streams[number];
+	struct index_sample *s;
+	int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
+
+	if (++scan->n_samples > INDEX_MAX_SAMPLES)
+		return error_set(scan->e, SC_LIMIT_EXCEEDED, "the upload has more than %d samples",
+				 INDEX_MAX_SAMPLES);
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 1024;
+		struct index_sample *more = realloc(t->samples, cap * sizeof(*more));
+
+		if (!more)
+			return error_from_errno(scan->e, -ENOMEM, "reading the upload");
+		t->samples = more;
+		t->cap = cap;
+	}
+	s = &t->samples[t->n];
+	s->pts = pts != AV_NOPTS_VALUE ? ticks_of(st, pts) : t->n ? s[-1].pts + 1 : 0;
+	s->dts = packet->dts != AV_NOPTS_VALUE ? ticks_of(st, packet->dts) : s->pts;
+	s->offset = scan->bytes;
+	s->size = (uint32_t)packet->size;
+	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
+	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
+	if (packet->flags & AV_PKT_FLAG_DISCARD) {
+		t->hidden_min = t->has_hidden && t->hidden_min < s->pts ? t->hidden_min : s->pts;
+		t->hidden_max = t->has_hidden && t->hidden_max > s->pts ? t->hidden_max : s->pts;
+		t->has_hidden = true;
+	} else {
+		t->shown_min = s->pts < t->shown_min ? s->pts : t->shown_min;
+		if (s->pts >= t->shown_max) {
+			t->shown_max = s->pts;
+			t->last_ticks = ticks_of(st, packet->duration);
+		}
+	}
+	t->n++;
+	scan->bytes += packet_step(packet);
+	return 0;
+}
+
+static int compare_pts(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/**
+ * Decode times from the order of packets alone: the pts in rising order, moved so far ahead that
+ * none is decoded after it is shown.
+ */
+static int derive_dts(struct index_track *t)
+{
+	auto_free int64_t *sorted = malloc((t->n_samples + 1) * sizeof(*sorted));
+	int64_t ahead = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->n_samples; i++)
+		sorted[i] = t->samples[i].pts;
+	qsort(sorted, t->n_samples, sizeof(*sorted), compare_pts);
+	for (size_t i = 0; i < t->n_samples; i++)
+		if (sorted[i] - t->samples[i].pts > ahead)
+			ahead = sorted[i] - t->samples[i].pts;
+	for (size_t i = 0; i < t->n_samples; i++)
+		t->samples[i].dts = sorted[i] - ahead;
+	return 0;
+}
+
+/* How many samples of sound a packet holds: what the codec says, else what the clock shows. */
+static int64_t packet_samples(const AVCodecParameters *par, const struct index_track *t)
+{
+	static const int64_t usual[] = {1024, 2048, 960, 1920, 512, 480};
+	int64_t measured;
+
+	if (par->frame_size > 0)
+		return par->frame_size;
+	if (t->n_samples < 2)
+		return usual[0];
+	measured = (t->samples[t->n_samples - 1].pts - t->samples[0].pts) /
+		   (int64_t)(t->n_samples - 1);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(usual); i++)
+		if (measured > usual[i] * 95 / 100 && measured < usual[i] * 105 / 100)
+			return usual[i];
+	return measured > 0 ? measured : 1;
+}
+
+/**
+ * Packets of sound follow each other without gaps, but a container's clock (milliseconds) makes
+ * them tremble. Each run that fits an even step is given exact times, at the place that fits all
+ * of its rounded ones best. `slack` ticks off is another run: a true gap.
+ */
+static void smooth_sound(struct index_track *t, int64_t step, int64_t slack)
+{
+	size_t start = 0;
+
+	while (start < t->n_samples) {
+		int64_t first = t->samples[start].pts, sum = 0, n = 0;
+		size_t end = start;
+
+		for (; end < t->n_samples; end++, n++) {
+			int64_t off = t->samples[end].pts - (first + n * step);
+
+			if (off > slack || -off > slack)
+				break;
+			sum += off;
+		}
+		first += (sum >= 0 ? sum + n / 2 : sum - n / 2) / n;
+		for (size_t i = start; i < end; i++)
+			t->samples[i].dts = t->samples[i].pts = first + (int64_t)(i - start) * step;
+		start = end;
+	}
+}
+
+static void complete_sound(const AVStream *st, struct index_track *t)
+{
+	uint32_t rate = (uint32_t)st->codecpar->sample_rate;
+	int64_t step, slack;
+
+	if (st->codecpar->sample_rate > 0) {
+		for (size_t i = 0; i < t->n_samples; i++)
+			t->samples[i].pts = index_rescale(t->samples[i].pts, rate, t->timescale);
+		slack = 2 * index_rescale(st->time_base.num, rate, (uint32_t)st->time_base.den);
+		t->timescale = rate;
+		step = packet_samples(st->codecpar, t);
+		smooth_sound(t, step, slack > rate / 500 ? slack : rate / 500);
+	} else {
+		step = packet_samples(st->codecpar, t);
+		for (size_t i = 0; i < t->n_samples; i++)
+			t->samples[i].dts = t->samples[i].pts;
+	}
+	t->end_dts = t->n_samples ? t->samples[t->n_samples - 1].dts + step : 0;
+}
+
+static const int32_t *display_matrix(const AVStream *st)
+{
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
+	const AVPacketSideData *side = av_packet_side_data_get(
+		st->codecpar->coded_side_data, st->codecpar->nb_coded_side_data,
+		AV_PKT_DATA_DISPLAYMATRIX);
+
+	return side && side->size >= 36 ? (const int32_t *)(const void *)side->data : NULL;
+#else
+	size_t size = 0;
+	const uint8_t *data = av_stream_get_side_data(st, AV_PKT_DATA_DISPLAYMATRIX, &size);
+
+	return data && size >= 36 ? (const int32_t *)(const void *)data : NULL;
+#endif
+}
+
+static int describe_video(const AVStream *st, struct index_track *t, struct buf *stsd)
+{
+	const AVCodecParameters *par = st->codecpar;
+	AVRational sar = st->sample_aspect_ratio.num > 0 ? st->sample_aspect_ratio
+							 : par->sample_aspect_ratio;
+	struct entry_avc avc = {
+		.width = (uint16_t)par->width,
+		.height = (uint16_t)par->height,
+		.avcc = par->extradata,
+		.avcc_len = (size_t)(par->extradata_size > 0 ? par->extradata_size : 0),
+		.primaries = (uint16_t)par->color_primaries,
+		.transfer = (uint16_t)par->color_trc,
+		.matrix = (uint16_t)par->color_space,
+		.is_full_range = par->color_range == AVCOL_RANGE_JPEG,
+	};
+	const int32_t *matrix = display_matrix(st);
+	uint64_t width = (uint64_t)(par->width > 0 ? par->width : 0);
+
+	if (sar.num > 0 && sar.den > 0) {
+		avc.pixel_width = (uint32_t)sar.num;
+		avc.pixel_height = (uint32_t)sar.den;
+		width = (width * (uint64_t)sar.num + (uint64_t)sar.den / 2) / (uint64_t)sar.den;
+	}
+	t->width = width <= 0xffff ? (uint32_t)(width << 16) : 0;
+	t->height = par->height > 0 && par->height <= 0xffff ? (uint32_t)par->height << 16 : 0;
+	if (matrix)
+		memcpy(t->matrix, matrix, sizeof(t->matrix));
+	if (par->codec_id != AV_CODEC_ID_H264 || par->width > 0xffff || par->height > 0xffff)
+		return -EINVAL;
+	return entry_build_avc(&avc, stsd);
+}
+
+static int describe_sound(const AVStream *st, struct index_track *t, struct buf *stsd)
+{
+	const AVCodecParameters *par = st->codecpar;
+	struct entry_aac aac = {
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(59, 24, 100)
+		.channels = (unsigned int)par->ch_layout.nb_channels,
+#else
+		.channels = (unsigned int)par->channels,
+#endif
+		.rate = (uint32_t)par->sample_rate,
+		.config = par->extradata,
+		.config_len = (size_t)(par->extradata_size > 0 ? par->extradata_size : 0),
+		.bit_rate = (uint32_t)(par->bit_rate > 0 && par->bit_rate < 10000000 ? par->bit_rate : 0),
+	};
+
+	t->is_rolling = par->codec_id == AV_CODEC_ID_AAC;
+	return par->codec_id == AV_CODEC_ID_AAC ? entry_build_aac(&aac, stsd) : -EINVAL;
+}
+
+static int describe(const AVStream *st, struct index_track *t)
+{
+	auto_buf struct buf stsd = BUF_EMPTY;
+	const AVDictionaryEntry *tag = av_dict_get(st->metadata, "language", NULL, 0);
+	enum AVCodecID id = st->codecpar->codec_id;
+	int r;
+
+	snprintf(t->codec, sizeof(t->codec), "%s", avcodec_get_name(id));
+	if (tag && strlen(tag->value) == 3 && strspn(tag->value, "abcdefghijklmnopqrstuvwxyz") == 3)
+		memcpy(t->language, tag->value, sizeof(t->language));
+	tag = av_dict_get(st->metadata, "handler_name", NULL, 0);
+	if (tag) {
+		t->handler_name = strndup(tag->value, 255);
+		if (!t->handler_name)
+			return -ENOMEM;
+	}
+	r = t->is_video ? describe_video(st, t, &stsd) : describe_sound(st, t, &stsd);
+	if (r == -ENOMEM)
+		return r;
+	t->is_copyable = r == 0 && !t->obstacle;
+	if (r < 0 && (id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_AAC))
+		t->obstacle = "a byte stream without the description that MP4 needs";
+	if (!t->is_copyable)
+		return 0;
+	t->stsd = (uint8_t *)buf_take(&stsd, &t->stsd_len);
+	return t->stsd ? 0 : -ENOMEM;
+}
+
+static const char *kind_of(const AVStream *st)
+{
+	const char *kind = av_get_media_type_string(st->codecpar->codec_type);
+
+	return packet_stream_is_picture(st) ? "picture" : kind ? kind : "data";
+}
+
+/* Which of the scan's tracks became this one of the index. */
+static size_t scan_number(const struct scan *scan, const struct index_track *t)
+{
+	size_t i = 0;
+
+	while ((unsigned int)scan->reader->streams[i]->index != t->number)
+		i++;
+	return i;
+}
+
+static int add_track(struct scan *scan, size_t number)
+{
+	const AVStream *st = scan->reader->streams[number];
+	struct scan_track *from = &scan->tracks[number];
+	struct index_track *t = &scan->index->tracks[scan->index->n_tracks];
+	bool is_mov = av_match_name("mov", scan->reader->input->format->iformat->name);
+	int r;
+
+	if (!from->n || from->shown_min > from->shown_max || st->time_base.den <= 0)
+		return 0;
+	scan->index->n_tracks++;
+	t->is_video = st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+	t->number = (unsigned int)st->index;
+	t->timescale = (uint32_t)st->time_base.den;
+	t->samples = take_ptr(from->samples);
+	t->n_samples = from->n;
+	if (from->has_hidden && from->hidden_max >= from->shown_min &&
+	    from->hidden_min <= from->shown_max)
+		t->obstacle = "edited in several parts";
+	r = describe(st, t);
+	if (r == 0 && t->is_video && (!is_mov || !from->has_dts))
+		r = derive_dts(t);
+	if (r < 0)
+		return error_from_errno(scan->e, r, "reading the upload's index");
+	if (t->is_video)
+		t->end_dts = t->samples[t->n_samples - 1].dts + (from->last_ticks > 0 ? from->last_ticks : 1);
+	else
+		complete_sound(st, t);
+	return 0;
+}
+
+/* Where a track's presentation begins, in libavformat's time: sound before 0 is a decoder's
+ * pre-roll. */
+static int64_t track_start(const struct scan *scan, const struct index_track *t)
+{
+	const struct scan_track *from = &scan->tracks[scan_number(scan, t)];
+	int64_t start;
+
+	if (t->is_video)
+		return from->shown_min;
+	start = t->samples[0].pts;
+	return start > 0 ? start : 0;
+}
+
+/* The presented time line begins with the track that begins first. */
+static void find_zero(struct scan *scan)
+{
+	struct media_index *index = scan->index;
+
+	index->zero = track_start(scan, &index->tracks[0]);
+	index->zero_timescale = index->tracks[0].timescale;
+	for (size_t i = 1; i < index->n_tracks; i++) {
+		int64_t start = track_start(scan, &index->tracks[i]);
+		uint32_t timescale = index->tracks[i].timescale;
+
+		if ((__int128)start * index->zero_timescale >= (__int128)index->zero * timescale)
+			continue;
+		index->zero = start;
+		index->zero_timescale = timescale;
+	}
+}
+
+/* Move a track onto the presented time line and finish it. */
+static int complete_track(struct scan *scan, struct index_track *t)
+{
+	const struct scan_track *from = &scan->tracks[scan_number(scan, t)];
+	int64_t zero = index_rescale(scan->index->zero, t->timescale, scan->index->zero_timescale);
+	int64_t start = track_start(scan, t) - zero, end = INT64_MAX;
+
+	for (size_t i = 0; i < t->n_samples; i++) {
+		t->samples[i].dts -= zero;
+		t->samples[i].pts -= zero;
+	}
+	t->end_dts -= zero;
+	if (t->is_video && from->has_hidden && from->hidden_max > from->shown_max)
+		end = from->shown_max - zero + (from->last_ticks > 0 ? from->last_ticks : 1);
+	return index_track_complete(t, from->last_ticks, start, end, scan->listener);
+}
+
+/* A file that ends long before the end that its header claims. */
+static int check_end(struct scan *scan)
+{
+	int64_t declared = scan->reader->declared_us, end = 0, bound = declared / 100;
+
+	bound = bound > 1000000 ? bound : 1000000;
+	for (size_t i = 0; i < scan->index->n_tracks; i++) {
+		const struct index_track *t = &scan->index->tracks[i];
+		int64_t us = index_ticks_to_us(t->shown_end, t->timescale);
+
+		end = us > end ? us : end;
+	}
+	end += index_ticks_to_us(scan->index->zero, scan->index->zero_timescale);
+	if (declared - end > bound)
+		return error_set(scan->e, SC_UPLOAD_INCOMPLETE,
+				 "the upload ends early: its header claims %.3f s, its packets end at "
+				 "%.3f s",
+				 (double)declared / 1e6, (double)end / 1e6);
+	return 0;
+}
+
+static int list_dropped(struct scan *scan)
+{
+	const AVFormatContext *format = scan->reader->input->format;
+	auto_buf struct buf dropped = BUF_EMPTY;
+
+	for (unsigned int i = 0; i < format->nb_streams; i++) {
+		const AVStream *st = format->streams[i];
+		bool is_kept = false;
+
+		for (size_t k = 0; k < scan->index->n_tracks; k++)
+			is_kept |= scan->index->tracks[k].number == i;
+		if (!is_kept)
+			index_add_dropped(&dropped, i, kind_of(st),
+					  avcodec_get_name(st->codecpar->codec_id));
+	}
+	if (!dropped.len)
+		buf_add_str(&dropped, "[]");
+	scan->index->dropped = buf_take(&dropped, NULL);
+	return scan->index->dropped ? 0
+				    : error_from_errno(scan->e, -ENOMEM, "reading the upload's index");
+}
+
+static int scan_packets(struct scan *scan)
+{
+	size_t number = 0;
+	int r;
+
+	for (size_t i = 0; i < scan->reader->n_streams; i++) {
+		scan->tracks[i].shown_min = INT64_MAX;
+		scan->tracks[i].shown_max = INT64_MIN;
+	}
+	while ((r = packet_reader_next(scan->reader, &number, scan->e)) > 0) {
+		r = scan_add(scan, number);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static int make_tracks(struct scan *scan)
+{
+	struct media_index *index = scan->index;
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < scan->reader->n_streams && r == 0; i++)
+		r = add_track(scan, i);
+	if (r < 0)
+		return r;
+	if (!index->n_tracks)
+		return error_set(scan->e, SC_UPLOAD_INCOMPLETE,
+				 "the upload has a header, but no packet of picture or sound");
+	find_zero(scan);
+	for (size_t i = 0; i < index->n_tracks; i++) {
+		struct index_track *t = &index->tracks[i];
+
+		r = complete_track(scan, t);
+		if (r == -ENOMEM)
+			return error_from_errno(scan->e, r, "reading the upload's index");
+		if (r < 0) {
+			index_track_finish(t);
+			continue;
+		}
+		if (kept != i) {
+			index->tracks[kept] = *t;
+			memset(t, 0, sizeof(*t));
+		}
+		kept++;
+	}
+	index->n_tracks = kept;
+	return kept ? 0
+		    : error_set(scan->e, SC_INVALID_MEDIA, "the upload presents no picture and no sound");
+}
+
+int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,
+		       struct error *e, struct media_index **ret)
+{
+	auto_of(packet_reader) struct packet_reader *reader = NULL;
+	auto_of(media_index) struct media_index *index = calloc(1, sizeof(*index));
+	auto_free struct scan *scan = calloc(1, sizeof(*scan));
+	int r;
+
+	if (index)
+		index->tracks = calloc(INDEX_MAX_TRACKS + 1, sizeof(*index->tracks));
+	if (!index || !scan || !index->tracks)
+		return error_from_errno(e, -ENOMEM, "reading the upload's index");
+	index->is_packets = true;
+	r = packet_reader_open(fd, listener, e, &reader);
+	if (r < 0)
+		return r;
+	*scan = (struct scan){.reader = reader, .listener = listener, .e = e, .index = index};
+	r = scan_packets(scan);
+	if (r == 0)
+		r = make_tracks(scan);
+	if (r == 0)
+		r = check_end(scan);
+	if (r == 0)
+		r = list_dropped(scan);
+	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++)
+		free(scan->tracks[i].samples);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(index);
+	return 0;
+}

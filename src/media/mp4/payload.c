@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The bytes behind an MP4's header, moved without passing through this program where the kernel
+ * can: blocks are shared on file systems that share, copied in the page cache on the others.
+ */
+#include "writer.h"
+
+#include <fcntl.h>
+
+#include "storyclip/common/file.h"
+
+/* Small enough that a slow disk is seen to move, large enough not to matter. */
+#define PAYLOAD_STEP_BYTES (8 << 20)
+#define PAYLOAD_BUFFER_BYTES (256 << 10)
+
+struct payload_copy {
+	int source_fd;
+	int fd;
+	bool is_plain; /* the kernel has refused to copy between these two: read and write */
+	uint8_t *buffer; /* of plain copying */
+	void (*worked)(void *context, uint64_t bytes);
+	void *context;
+};
+
+static bool is_refusal(int err)
+{
+	return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP ||
+	       err == EPERM;
+}
+
+/** Copy some of it. @return bytes handled, > 0, or a negative errno */
+static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
+{
+	size_t want = (size_t)(length < PAYLOAD_STEP_BYTES ? length : PAYLOAD_STEP_BYTES);
+	ssize_t n;
+	int r;
+
+	if (!copy->is_plain) {
+		loff_t in = from, out = to;
+
+		do
+			n = copy_file_range(copy->source_fd, &in, copy->fd, &out, want, 0);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			return n;
+		if (n < 0 && !is_refusal(errno))
+			return -errno;
+		/* 0 is the end of the file, or a file system whose files have no size: reading tells. */
+		copy->is_plain = true;
+	}
+	if (!copy->buffer)
+		copy->buffer = malloc(PAYLOAD_BUFFER_BYTES);
+	if (!copy->buffer)
+		return -ENOMEM;
+	if (want > PAYLOAD_BUFFER_BYTES)
+		want = PAYLOAD_BUFFER_BYTES;
+	n = file_pread_full(copy->source_fd, copy->buffer, want, from);
+	if (n <= 0)
+		return n < 0 ? n : -ENODATA;
+	r = file_pwrite_all(copy->fd, copy->buffer, (size_t)n, to);
+	return r < 0 ? r : n;
+}
+
+static int copy_range(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
+{
+	while (length > 0) {
+		int64_t n = copy_some(copy, from, to, length);
+
+		if (n < 0)
+			return (int)n;
+		if (copy->worked)
+			copy->worked(copy->context, (uint64_t)n);
+		from += n;
+		to += n;
+		length -= n;
+	}
+	return 0;
+}
+
+int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
+		      int fd, void (*worked)(void *context, uint64_t bytes), void *context)
+{
+	struct payload_copy copy = {
+		.source_fd = source_fd, .fd = fd, .worked = worked, .context = context};
+	int64_t to = header->payload_pos;
+	int r = 0;
+
+	for (size_t i = 0; i < movie->n_ranges && r == 0; i++) {
+		r = copy_range(&copy, movie->ranges[i].offset, to, movie->ranges[i].length);
+		to += movie->ranges[i].length;
+	}
+	free(copy.buffer);
+	return r;
+}

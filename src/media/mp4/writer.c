@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The header of an MP4, ISO/IEC 14496-12. Lengths do not depend on where the payload lies, so the
+ * header is made once to measure it and once more with the true places.
+ */
+#include "writer.h"
+
+#include "bytes.h"
+#include "storyclip/common/file.h"
+
+/* What is the same for all tracks while a header is made. */
+struct header_state {
+	const struct mp4_movie *movie;
+	int64_t payload_pos;
+	int64_t *range_starts; /* each range's place behind payload_pos */
+	bool has_large_offsets;
+	int err; /* the first mistake in what the caller gave */
+};
+
+static const int32_t matrix_upright[9] = {0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000};
+
+static void state_fail(struct header_state *state)
+{
+	if (!state->err)
+		state->err = -EINVAL;
+}
+
+/** value * to / from, rounded to the nearest; all >= 0. */
+static uint64_t rescale(struct header_state *state, int64_t value, uint32_t to, uint32_t from)
+{
+	unsigned __int128 scaled;
+
+	if (value < 0 || !from) {
+		state_fail(state);
+		return 0;
+	}
+	scaled = ((unsigned __int128)value * to + from / 2) / from;
+	if (scaled > INT64_MAX) {
+		state_fail(state);
+		return 0;
+	}
+	return (uint64_t)scaled;
+}
+
+/** Where a sample's bytes will lie in the file, by binary search among the ranges. */
+static int64_t sample_place(struct header_state *state, const struct mp4_out_sample *s)
+{
+	const struct mp4_range *ranges = state->movie->ranges;
+	size_t low = 0, high = state->movie->n_ranges;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (ranges[mid].offset <= s->offset)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || s->offset - ranges[low - 1].offset > ranges[low - 1].length - s->size) {
+		state_fail(state);
+		return 0;
+	}
+	return state->payload_pos + state->range_starts[low - 1] + s->offset -
+	       ranges[low - 1].offset;
+}
+
+/* The smallest shift that leaves no sample shown before it is decoded. */
+static int64_t composition_shift(const struct mp4_out_track *t)
+{
+	int64_t shift = 0;
+
+	for (size_t i = 0; i < t->n_samples; i++)
+		if (t->samples[i].dts - t->samples[i].pts > shift)
+			shift = t->samples[i].dts - t->samples[i].pts;
+	return shift;
+}
+
+static uint64_t track_duration(struct header_state *state, const struct mp4_out_track *t)
+{
+	uint64_t shown = rescale(state, t->shown_end - t->shown_start, state->movie->timescale,
+				 t->timescale);
+
+	if (t->delay < 0)
+		state_fail(state);
+	return (uint64_t)t->delay + shown;
+}
+
+static uint32_t sample_delta(struct header_state *state, const struct mp4_out_track *t, size_t i)
+{
+	int64_t next = i + 1 < t->n_samples ? t->samples[i + 1].dts : t->end_dts;
+	int64_t delta = next - t->samples[i].dts;
+
+	if (delta < 0 || delta > UINT32_MAX) {
+		state_fail(state);
+		return 0;
+	}
+	return (uint32_t)delta;
+}
+
+static void put_stts(struct header_state *state, struct buf *b, const struct mp4_out_track *t)
+{
+	size_t box = box_begin_full(b, "stts", 0, 0), count_at = b->len;
+	uint32_t n_runs = 0, run = 0, run_delta = 0;
+
+	put_be32(b, 0);
+	for (size_t i = 0; i < t->n_samples; i++) {
+		uint32_t delta = sample_delta(state, t, i);
+
+		if (run && delta != run_delta) {
+			put_be32(b, run);
+			put_be32(b, run_delta);
+			n_runs++;
+			run = 0;
+		}
+		run_delta = delta;
+		run++;
+	}
+	put_be32(b, run);
+	put_be32(b, run_delta);
+	set_be32_at(b, count_at, n_runs + 1);
+	box_end(b, box);
+}
+
+static void put_ctts(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+		     int64_t shift)
+{
+	size_t start = b->len, box = box_begin_full(b, "ctts", 0, 0), count_at = b->len;
+	uint32_t n_runs = 0, run = 0, run_offset = 0;
+	bool has_offset = false;
+
+	put_be32(b, 0);
+	for (size_t i = 0; i < t->n_samples; i++) {
+		int64_t offset = t->samples[i].pts - t->samples[i].dts + shift;
+
+		if (offset > INT32_MAX) /* readers take the number as signed */
+			state_fail(state);
+		has_offset |= offset != 0;
+		if (run && (uint32_t)offset != run_offset) {
+			put_be32(b, run);
+			put_be32(b, run_offset);
+			n_runs++;
+			run = 0;
+		}
+		run_offset = (uint32_t)offset;
+		run++;
+	}
+	if (!has_offset) {
+		b->len = b->is_failed ? b->len : start;
+		return;
+	}
+	put_be32(b, run);
+	put_be32(b, run_offset);
+	set_be32_at(b, count_at, n_runs + 1);
+	box_end(b, box);
+}
+
+static void put_stss(struct buf *b, const struct mp4_out_track *t)
+{
+	size_t n_sync = 0, box;
+
+	for (size_t i = 0; i < t->n_samples; i++)
+		n_sync += t->samples[i].is_sync;
+	if (n_sync == t->n_samples)
+		return; /* a missing table means that all are */
+	box = box_begin_full(b, "stss", 0, 0);
+	put_be32(b, (uint32_t)n_sync);
+	for (size_t i = 0; i < t->n_samples; i++)
+		if (t->samples[i].is_sync)
+			put_be32(b, (uint32_t)(i + 1));
+	box_end(b, box);
+}
+
+/* Each sample can be decoded once the one before it was: distance -1. */
+static void put_roll(struct buf *b, const struct mp4_out_track *t)
+{
+	size_t box = box_begin_full(b, "sgpd", 1, 0);
+
+	buf_add(b, "roll", 4);
+	put_be32(b, 2); /* default_length */
+	put_be32(b, 1);
+	put_be16(b, 0xffff);
+	box_end(b, box);
+	box = box_begin_full(b, "sbgp", 0, 0);
+	buf_add(b, "roll", 4);
+	put_be32(b, 1);
+	put_be32(b, (uint32_t)t->n_samples);
+	put_be32(b, 1);
+	box_end(b, box);
+}
+
+static void put_stsz(struct buf *b, const struct mp4_out_track *t)
+{
+	size_t box = box_begin_full(b, "stsz", 0, 0);
+
+	put_be32(b, 0);
+	put_be32(b, (uint32_t)t->n_samples);
+	for (size_t i = 0; i < t->n_samples; i++)
+		put_be32(b, t->samples[i].size);
+	box_end(b, box);
+}
+
+/* A chunk is a run of samples whose bytes follow each other: stsc and stco or co64 in one pass. */
+static void put_chunks(struct header_state *state, struct buf *b, const struct mp4_out_track *t)
+{
+	struct buf offsets = BUF_EMPTY;
+	size_t stsc = box_begin_full(b, "stsc", 0, 0), count_at = b->len, box;
+	uint32_t n_chunks = 0, n_runs = 0, run_length = 0;
+
+	put_be32(b, 0);
+	for (size_t i = 0; i < t->n_samples;) {
+		int64_t place = sample_place(state, &t->samples[i]), end = place + t->samples[i].size;
+		uint32_t length = 1;
+
+		for (i++; i < t->n_samples && sample_place(state, &t->samples[i]) == end; i++) {
+			end += t->samples[i].size;
+			length++;
+		}
+		if (state->has_large_offsets)
+			put_be64(&offsets, (uint64_t)place);
+		else
+			put_be32(&offsets, (uint32_t)place);
+		n_chunks++;
+		if (length == run_length)
+			continue;
+		put_be32(b, n_chunks);
+		put_be32(b, length);
+		put_be32(b, 1); /* the only sample description */
+		n_runs++;
+		run_length = length;
+	}
+	set_be32_at(b, count_at, n_runs);
+	box_end(b, stsc);
+	box = box_begin_full(b, state->has_large_offsets ? "co64" : "stco", 0, 0);
+	put_be32(b, n_chunks);
+	buf_add(b, offsets.data, offsets.len);
+	if (offsets.is_failed)
+		b->is_failed = true;
+	buf_finish(&offsets);
+	box_end(b, box);
+}
+
+static void put_minf(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+		     int64_t shift)
+{
+	size_t minf = box_begin(b, "minf"), box, inner;
+
+	if (t->is_video) {
+		box = box_begin_full(b, "vmhd", 0, 1);
+		put_zeros(b, 8);
+	} else {
+		box = box_begin_full(b, "smhd", 0, 0);
+		put_zeros(b, 4);
+	}
+	box_end(b, box);
+	box = box_begin(b, "dinf");
+	inner = box_begin_full(b, "dref", 0, 0);
+	put_be32(b, 1);
+	box_end(b, box_begin_full(b, "url ", 0, 1)); /* the bytes are in this file */
+	box_end(b, inner);
+	box_end(b, box);
+
+	box = box_begin(b, "stbl");
+	inner = box_begin_full(b, "stsd", 0, 0);
+	buf_add(b, t->stsd, t->stsd_len);
+	box_end(b, inner);
+	put_stts(state, b, t);
+	put_ctts(state, b, t, shift);
+	put_stss(b, t);
+	if (t->is_rolling)
+		put_roll(b, t);
+	put_stsz(b, t);
+	put_chunks(state, b, t);
+	box_end(b, box);
+	box_end(b, minf);
+}
+
+static unsigned int packed_language(const char language[4])
+{
+	const char *l = language[0] ? language : "und";
+	unsigned int packed = 0;
+
+	for (int i = 0; i < 3; i++)
+		packed = packed << 5 | (((unsigned int)l[i] - 0x60) & 31);
+	return packed;
+}
+
+static void put_mdia(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+		     int64_t shift)
+{
+	const char *name = t->handler_name;
+	uint64_t duration = (uint64_t)(t->end_dts - t->samples[0].dts);
+	bool is_long = duration > UINT32_MAX;
+	size_t mdia = box_begin(b, "mdia"), box = box_begin_full(b, "mdhd", is_long, 0);
+
+	put_zeros(b, is_long ? 16 : 8); /* creation, modification */
+	put_be32(b, t->timescale);
+	if (is_long)
+		put_be64(b, duration);
+	else
+		put_be32(b, (uint32_t)duration);
+	put_be16(b, packed_language(t->language));
+	put_be16(b, 0);
+	box_end(b, box);
+
+	if (!name)
+		name = t->is_video ? "VideoHandler" : "SoundHandler";
+	box = box_begin_full(b, "hdlr", 0, 0);
+	put_be32(b, 0);
+	buf_add(b, t->is_video ? "vide" : "soun", 4);
+	put_zeros(b, 12);
+	buf_add(b, name, strlen(name) + 1);
+	box_end(b, box);
+	put_minf(state, b, t, shift);
+	box_end(b, mdia);
+}
+
+static void put_matrix(struct buf *b, const int32_t matrix[9])
+{
+	static const int32_t none[9];
+
+	if (!memcmp(matrix, none, sizeof(none)))
+		matrix = matrix_upright;
+	for (int i = 0; i < 9; i++)
+		put_be32(b, (uint32_t)matrix[i]);
+}
+
+static void put_tkhd(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+		     uint32_t id)
+{
+	uint64_t duration = track_duration(state, t);
+	bool is_long = duration > UINT32_MAX;
+	size_t box = box_begin_full(b, "tkhd", is_long, t->flags ? t->flags : 3);
+
+	put_zeros(b, is_long ? 16 : 8);
+	put_be32(b, id);
+	put_be32(b, 0);
+	if (is_long)
+		put_be64(b, duration);
+	else
+		put_be32(b, (uint32_t)duration);
+	put_zeros(b, 8);
+	put_be16(b, 0); /* layer */
+	put_be16(b, t->alternate_group);
+	put_be16(b, t->is_video ? 0 : 0x100); /* volume */
+	put_be16(b, 0);
+	put_matrix(b, t->matrix);
+	put_be32(b, t->width);
+	put_be32(b, t->height);
+	box_end(b, box);
+}
+
+static void put_edit(struct buf *b, uint64_t duration, int64_t media_time)
+{
+	put_be64(b, duration);
+	put_be64(b, (uint64_t)media_time);
+	put_be32(b, 0x10000); /* rate 1 */
+}
+
+static void put_edit_short(struct buf *b, uint64_t duration, int64_t media_time)
+{
+	put_be32(b, (uint32_t)duration);
+	put_be32(b, (uint32_t)media_time);
+	put_be32(b, 0x10000);
+}
+
+static void put_elst(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+		     int64_t shift)
+{
+	int64_t media_time = t->shown_start - t->samples[0].dts + shift;
+	uint64_t whole = track_duration(state, t), delay = (uint64_t)t->delay;
+	bool is_long = whole > INT32_MAX || media_time > INT32_MAX;
+	void (*put)(struct buf *, uint64_t, int64_t) = is_long ? put_edit : put_edit_short;
+	size_t edts = box_begin(b, "edts"), box = box_begin_full(b, "elst", is_long, 0);
+
+	if (media_time < 0)
+		state_fail(state);
+	put_be32(b, delay ? 2 : 1);
+	if (delay)
+		put(b, delay, -1);
+	put(b, whole - delay, media_time);
+	box_end(b, box);
+	box_end(b, edts);
+}
+
+static void put_track(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+		      uint32_t id)
+{
+	int64_t shift = composition_shift(t);
+	size_t trak = box_begin(b, "trak");
+
+	put_tkhd(state, b, t, id);
+	put_elst(state, b, t, shift);
+	put_mdia(state, b, t, shift);
+	box_end(b, trak);
+}
+
+static void put_moov(struct header_state *state, struct buf *b)
+{
+	const struct mp4_movie *movie = state->movie;
+	size_t moov = box_begin(b, "moov"), box;
+	uint64_t duration = 0;
+	bool is_long;
+
+	for (size_t i = 0; i < movie->n_tracks; i++) {
+		uint64_t d = track_duration(state, &movie->tracks[i]);
+
+		duration = d > duration ? d : duration;
+	}
+	is_long = duration > UINT32_MAX;
+	box = box_begin_full(b, "mvhd", is_long, 0);
+	for (int i = 0; i < 2; i++) { /* creation, modification */
+		if (is_long)
+			put_be32(b, 0);
+		put_be32(b, movie->creation_time);
+	}
+	put_be32(b, movie->timescale);
+	if (is_long)
+		put_be64(b, duration);
+	else
+		put_be32(b, (uint32_t)duration);
+	put_be32(b, 0x10000); /* rate */
+	put_be16(b, 0x100);   /* volume */
+	put_zeros(b, 10);
+	put_matrix(b, matrix_upright);
+	put_zeros(b, 24);
+	put_be32(b, (uint32_t)movie->n_tracks + 1); /* next track's number */
+	box_end(b, box);
+	for (size_t i = 0; i < movie->n_tracks; i++)
+		put_track(state, b, &movie->tracks[i], (uint32_t)i + 1);
+	box_end(b, moov);
+}
+
+static void put_ftyp(struct buf *b, bool is_audio)
+{
+	static const char video_brands[] = "isomiso2avc1mp41", audio_brands[] = "M4A isomiso2mp42";
+	size_t box = box_begin(b, "ftyp");
+
+	buf_add(b, is_audio ? "M4A " : "isom", 4);
+	put_be32(b, 0x200);
+	buf_add(b, is_audio ? audio_brands : video_brands, 16);
+	box_end(b, box);
+}
+
+/* Everything up to the payload, for one assumption about where that begins. */
+static void put_all(struct header_state *state, struct buf *b, int64_t payload_bytes)
+{
+	bool is_large = payload_bytes > UINT32_MAX - 16;
+	size_t mdat_header = is_large ? 16 : 8, pad, box;
+
+	put_ftyp(b, state->movie->is_audio);
+	put_moov(state, b);
+	pad = MP4_BLOCK - (b->len + 8 + mdat_header) % MP4_BLOCK;
+	box = box_begin(b, "free");
+	put_zeros(b, pad % MP4_BLOCK);
+	box_end(b, box);
+	put_be32(b, is_large ? 1 : (uint32_t)(payload_bytes + 8));
+	buf_add(b, "mdat", 4);
+	if (is_large)
+		put_be64(b, (uint64_t)payload_bytes + 16);
+}
+
+static int state_init(struct header_state *state, const struct mp4_movie *movie, int64_t *ret_bytes)
+{
+	int64_t bytes = 0;
+
+	*state = (struct header_state){.movie = movie};
+	state->range_starts = calloc(movie->n_ranges + 1, sizeof(*state->range_starts));
+	if (!state->range_starts)
+		return -ENOMEM;
+	for (size_t i = 0; i < movie->n_ranges; i++) {
+		const struct mp4_range *r = &movie->ranges[i];
+
+		if (r->offset < 0 || r->length < 0 ||
+		    (i && r->offset < movie->ranges[i - 1].offset + movie->ranges[i - 1].length))
+			return -EINVAL;
+		state->range_starts[i] = bytes;
+		if (__builtin_add_overflow(bytes, r->length, &bytes) || bytes > INT64_MAX / 2)
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < movie->n_tracks; i++)
+		if (!movie->tracks[i].n_samples || !movie->tracks[i].timescale ||
+		    movie->tracks[i].n_samples > INT32_MAX)
+			return -EINVAL;
+	if (!movie->timescale || !movie->n_tracks)
+		return -EINVAL;
+	*ret_bytes = bytes;
+	return 0;
+}
+
+static int build_header(struct header_state *state, struct buf *out, int64_t payload_bytes,
+			struct mp4_header *ret)
+{
+	/* Usually two rounds: measure, place. A third when the places need 64 bits. */
+	for (int round = 0; round < 3; round++) {
+		buf_reset(out);
+		put_all(state, out, payload_bytes);
+		if (buf_error(out) < 0)
+			return -ENOMEM;
+		if (state->err)
+			return state->err;
+		if ((int64_t)out->len == state->payload_pos) {
+			ret->payload_pos = state->payload_pos;
+			ret->file_bytes = state->payload_pos + payload_bytes;
+			return 0;
+		}
+		state->payload_pos = (int64_t)out->len;
+		if (state->payload_pos + payload_bytes > UINT32_MAX && !state->has_large_offsets) {
+			state->has_large_offsets = true;
+			state->payload_pos = 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int mp4_build_header(const struct mp4_movie *movie, struct buf *out, struct mp4_header *ret)
+{
+	struct header_state state;
+	int64_t payload_bytes = 0;
+	int r = state_init(&state, movie, &payload_bytes);
+
+	if (r == 0)
+		r = build_header(&state, out, payload_bytes, ret);
+	free(state.range_starts);
+	return r;
+}
+
+int mp4_write_header(const struct mp4_movie *movie, int fd, struct mp4_header *ret)
+{
+	auto_buf struct buf out = BUF_EMPTY;
+	int r = mp4_build_header(movie, &out, ret);
+
+	return r < 0 ? r : file_pwrite_all(fd, out.data, out.len, 0);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A source is recognised by its first bytes and indexed: MP4 and QuickTime by our own reader,
+ * everything else, and MP4 that our reader does not do, by libavformat.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "mp4/reader.h"
+#include "plan.h"
+#include "source.h"
+#include "storyclip/common/file.h"
+#include "storyclip/common/hook.h"
+
+#define HEAD_BYTES 512
+
+static const struct media_listener deaf_listener;
+
+static const struct {
+	size_t at;
+	const char *bytes;
+	size_t len;
+	const char *what;
+} impostors[] = {
+#define MAGIC(at, bytes, what) {at, bytes, sizeof(bytes) - 1, what}
+	MAGIC(0, "%PDF-", "a PDF document"),
+	MAGIC(0, "\xff\xd8\xff", "a JPEG picture"),
+	MAGIC(0, "\x89PNG\r\n", "a PNG picture"),
+	MAGIC(0, "GIF8", "a GIF picture"),
+	MAGIC(8, "WEBP", "a WebP picture"),
+	MAGIC(4, "ftypheic", "a HEIC picture"),
+	MAGIC(4, "ftypheix", "a HEIC picture"),
+	MAGIC(4, "ftypmif1", "a HEIF picture"),
+	MAGIC(4, "ftypavif", "an AVIF picture"),
+	MAGIC(0, "BM", "a BMP picture"),
+	MAGIC(0, "II*\0", "a TIFF picture"),
+	MAGIC(0, "MM\0*", "a TIFF picture"),
+	MAGIC(0, "PK\x03\x04", "a ZIP archive or an office document"),
+	MAGIC(0, "\x1f\x8b", "a gzip archive"),
+	MAGIC(0, "BZh", "a bzip2 archive"),
+	MAGIC(0, "\xfd" "7zXZ\0", "an xz archive"),
+	MAGIC(0, "7z\xbc\xaf\x27\x1c", "a 7z archive"),
+	MAGIC(0, "Rar!", "a RAR archive"),
+	MAGIC(257, "ustar", "a tar archive"),
+	MAGIC(0, "\x7f" "ELF", "a program"),
+	MAGIC(0, "#EXTM3U", "a playlist, which only names other files"),
+	MAGIC(0, "ffconcat", "a list of files, which only names others"),
+	MAGIC(0, "<?xml", "an XML text"),
+	MAGIC(0, "<MPD", "a playlist, which only names other files"),
+	MAGIC(0, "<!DOCTYPE", "a web page"),
+	MAGIC(0, "<html", "a web page"),
+#undef MAGIC
+};
+
+/* Text: no control characters but those that text has. */
+static bool is_text(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!head[i] || (head[i] < ' ' && !strchr("\t\n\r\f\x1b", head[i])))
+			return false;
+	return len > 0;
+}
+
+/* What a file that is no video looks like, or NULL. A tag of ID3 before sound is not text. */
+static const char *looks_like(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(impostors); i++)
+		if (impostors[i].at + impostors[i].len <= len &&
+		    !memcmp(head + impostors[i].at, impostors[i].bytes, impostors[i].len))
+			return impostors[i].what;
+	return is_text(head, len) ? "a text" : NULL;
+}
+
+/* @return 1 when sample tables told all, 0 when libavformat has to look, or a negative errno */
+static int open_mp4(struct media_source *source, struct error *e)
+{
+	auto_of(mp4_file) struct mp4_file *file = NULL;
+	struct mp4_input input = mp4_input_from_fd(&source->fd, source->size_bytes);
+	int r = mp4_file_read(&input, e, &file);
+
+	if (r < 0)
+		return r;
+	if (!index_mp4_is_simple(file))
+		return 0;
+	r = index_from_mp4(file, source->size_bytes, source->listener, e, &source->index);
+	return r < 0 ? r : 1;
+}
+
+static int open_index(struct media_source *source, struct error *e)
+{
+	uint8_t head[HEAD_BYTES];
+	ssize_t len = file_pread_full(source->fd, head, sizeof(head), 0);
+	const char *what;
+
+	if (len < 0)
+		return error_from_errno(e, (int)len, "reading the upload");
+	if (len == 0)
+		return error_set(e, SC_UPLOAD_INCOMPLETE, "the upload is empty");
+	what = looks_like(head, (size_t)len);
+	if (what)
+		return error_set(e, SC_INVALID_MEDIA, "the upload is no video: it looks like %s", what);
+	if (mp4_is_likely(head, (size_t)len)) {
+		int r = open_mp4(source, e);
+
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	return index_from_packets(source->fd, source->size_bytes, source->listener, e,
+				  &source->index);
+}
+
+int media_open(int fd, const struct media_listener *listener, struct error *e,
+	       struct media_source **ret)
+{
+	auto_of(media_source) struct media_source *source = calloc(1, sizeof(*source));
+	struct stat st;
+	int r;
+
+	if (!source)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	hook_reach("probe");
+	source->fd = fd;
+	source->listener = listener ? listener : &deaf_listener;
+	if (fstat(fd, &st) < 0)
+		return error_from_errno(e, -errno, "opening the upload");
+	if (!S_ISREG(st.st_mode))
+		return error_set(e, SC_INVALID_MEDIA, "the upload is no regular file");
+	source->size_bytes = st.st_size;
+	r = open_index(source, e);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(source);
+	return 0;
+}
+
+void media_close(struct media_source *source)
+{
+	if (!source)
+		return;
+	index_free(source->index);
+	free(source);
+}
+
+int64_t media_duration_us(const struct media_source *source)
+{
+	const struct index_track *t = index_main(source->index);
+
+	return index_ticks_to_us(t->shown_end, t->timescale);
+}
+
+bool media_has_video(const struct media_source *source)
+{
+	return index_video(source->index) != NULL;
+}
+
+int media_plan(const struct media_source *source, enum cut_mode mode, int64_t clip_duration_us,
+	       unsigned int max_clips, const struct clip_range *ranges, size_t n_ranges,
+	       struct error *e, struct media_plan *ret)
+{
+	return plan_ranges(source->index, source->listener, mode, clip_duration_us, max_clips,
+			   ranges, n_ranges, e, ret);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A source's packets in the order of the file, twice the same: the first scan makes an index of
+ * them, the second puts them into clips. Private to src/media. One thread.
+ */
+#pragma once
+
+#include "av.h"
+#include "index.h"
+
+struct packet_reader {
+	struct av_input *input; /* owned */
+	AVPacket *packet;       /* owned; what packet_reader_next() has found */
+	/* The kept streams: at most one video, it comes first. */
+	AVStream *streams[INDEX_MAX_TRACKS];
+	size_t n_streams;
+	int64_t declared_us; /* duration as the header claims it; 0: it says nothing */
+};
+
+/** Codes as of av_input_open(); INVALID_MEDIA also without any stream to keep. */
+int packet_reader_open(int fd, const struct media_listener *listener, struct error *e,
+		       struct packet_reader **ret);
+void packet_reader_close(struct packet_reader *reader);
+SC_DEFINE_AUTO(packet_reader, packet_reader_close)
+
+/**
+ * The next packet of a kept stream, in reader->packet until the next call.
+ * @param ret_track  its place in streams
+ * @return 1, 0 at the end (also where damage ends the file: a line in the log), or a negative errno
+ */
+int packet_reader_next(struct packet_reader *reader, size_t *ret_track, struct error *e);
+
+/** How far a packet moves the running position that samples are known by: no two share one. */
+static inline int64_t packet_step(const AVPacket *packet)
+{
+	return packet->size > 0 ? packet->size : 1;
+}
+
+/** Cover art and thumbnails: streams of pictures that are no video. */
+bool packet_stream_is_picture(const AVStream *st);

@@ -1,0 +1,482 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Compare clips with the video that they were cut from, by ffmpeg and ffprobe alone.
+
+    compare_clips SOURCE CLIPDIR --mode exact|keyframe|encode [--status STATUS.json] [--whole]
+    compare_clips --self-test CUT_TOOL [WORKDIR]
+
+What is compared, clip by clip:
+
+  frames   every decoded frame is the source's (by hash; in encode by likeness, and liker to it than
+           to its neighbours), in order, none lost, none twice, at the source's times
+  packets  exact, keyframe: every packet of picture and sound is the source's, byte for byte, in order
+  sound    what is heard with the first frame is what is heard with it in the source, to the sample
+           (Matroska: to the millisecond, its clock is no finer); it lasts as long as the picture
+  file     it decodes without a message, rotation and language are the source's
+
+With --status (a job's status, or lines of JSON from cut_tool) each clip must be exactly what its
+start and duration say, in any order; clips that touch must leave no frame out between them. Without
+it, or with --whole, the clips together must be the whole source.
+Exit codes: 0 alike, 1 different (a line for each difference), 2 usage.
+"""
+
+import argparse
+import bisect
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+
+THUMB = (80, 45)  # what frames are made small to before likeness is measured
+SOUND_RATE = 48000
+
+
+def run(*command, binary=False, errors=None):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, check=False)
+    text = done.stderr.decode(errors="replace").strip()
+    if errors is not None and (text or done.returncode):
+        errors.append(text.splitlines()[0] if text else f"exit code {done.returncode}")
+    if errors is None and done.returncode:
+        sys.exit(f"{' '.join(command)}: {text}")
+    return done.stdout if binary else done.stdout.decode()
+
+
+class Media:
+    """What ffmpeg says about a file. Times are seconds on the presented time line, as fractions."""
+
+    def __init__(self, path, wants_thumbs=False):
+        self.path = path
+        self.errors = []
+        info = json.loads(run("ffprobe", "-v", "error", "-show_streams", "-show_format", "-of",
+                              "json", path))
+        streams = info["streams"]
+        self.video = next((s for s in streams if s["codec_type"] == "video"
+                           and not s["disposition"].get("attached_pic")), None)
+        self.audio = [s for s in streams if s["codec_type"] == "audio"]
+        self.is_mp4 = "mp4" in info["format"]["format_name"]
+        # A container without edit lists is presented from its first time stamp on.
+        self.zero = Fraction(0) if self.is_mp4 else Fraction(info["format"].get("start_time", "0"))
+        self.frames = []  # (time, hash or thumb)
+        if self.video:
+            self._read_frames(wants_thumbs)
+            self.usual = self._usual()
+        self.packets = {}
+        self.pcm = {}
+
+    def _ffmpeg(self, *args, **kw):
+        return run("ffmpeg", "-nostdin", "-v", "error", "-noautorotate", "-copyts", "-i", self.path,
+                   *args, "-", **kw)
+
+    def _read_frames(self, wants_thumbs):
+        out = self._ffmpeg("-map", f"0:{self.video['index']}", "-fps_mode", "passthrough",
+                           "-enc_time_base", "1:1000000", "-f", "framemd5", errors=self.errors)
+        base = Fraction(1)
+        for line in out.splitlines():
+            if line.startswith("#tb"):
+                base = Fraction(line.split()[-1])
+            elif line and not line.startswith("#"):
+                fields = [f.strip() for f in line.split(",")]
+                self.frames.append((int(fields[2]) * base - self.zero, fields[5]))
+        if wants_thumbs:
+            raw = self._ffmpeg("-map", f"0:{self.video['index']}", "-fps_mode", "passthrough", "-vf",
+                               f"scale={THUMB[0]}:{THUMB[1]}:flags=area,format=gray",
+                               "-f", "rawvideo", binary=True)
+            size = THUMB[0] * THUMB[1]
+            self.thumbs = [raw[i:i + size] for i in range(0, len(raw), size)]
+
+    def _usual(self):
+        steps = sorted(b[0] - a[0] for a, b in zip(self.frames, self.frames[1:]))
+        return steps[len(steps) // 2] if steps else Fraction(1, 25)
+
+    def packet_hashes(self, stream):
+        if stream["index"] not in self.packets:
+            out = run("ffprobe", "-v", "error", "-select_streams", str(stream["index"]),
+                      "-show_packets", "-show_data_hash", "md5", "-show_entries",
+                      "packet=data_hash,flags", "-of", "json", self.path)
+            self.packets[stream["index"]] = [(p["data_hash"], "K" in p["flags"])
+                                             for p in json.loads(out)["packets"]]
+        return self.packets[stream["index"]]
+
+    def sound(self, stream):
+        """PCM of one channel, and the presented time of its first sample."""
+        if stream["index"] not in self.pcm:
+            raw = self._ffmpeg("-map", f"0:{stream['index']}", "-ac", "1", "-ar", str(SOUND_RATE),
+                               "-f", "s16le", binary=True, errors=self.errors)
+            pcm = array("h")
+            pcm.frombytes(raw[:len(raw) // 2 * 2])
+            self.pcm[stream["index"]] = pcm
+        start = Fraction(stream.get("start_time", "0"))
+        return self.pcm[stream["index"]], start - self.zero
+
+    def rotation(self):
+        for side in (self.video or {}).get("side_data_list", []):
+            if "rotation" in side:
+                return int(side["rotation"])
+        return 0
+
+
+def language(stream):
+    return stream.get("tags", {}).get("language", "und")
+
+
+def likeness(a, b):
+    """Mean square error of two thumbs."""
+    return sum((x - y) * (x - y) for x, y in zip(a, b)) / len(a)
+
+
+def find_run(needle, hay, near):
+    """Where needle stands in hay in one piece, the place nearest to `near`; None when nowhere."""
+    places = [i for i in range(len(hay) - len(needle) + 1)
+              if hay[i] == needle[0] and hay[i:i + len(needle)] == needle]
+    return min(places, key=lambda i: abs(i - near), default=None)
+
+
+class Comparison:
+    def __init__(self, source, mode, failures):
+        self.source = source
+        self.mode = mode
+        self.failures = failures
+        self.used = []  # per clip: (first, last) frame of the source
+
+    def fail(self, clip, text):
+        self.failures.append(f"{os.path.basename(clip.path)}: {text}" if clip else text)
+
+    # ---- frames
+
+    def compare_frames(self, clip, want):
+        """want: range of the source's frame numbers, or None: by content."""
+        if want is None:
+            first = self.used[-1][1] + 1 if self.used else 0
+            want = range(first, min(first + len(clip.frames), len(self.source.frames)))
+        self.used.append((want.start, want.stop - 1))
+        if not want or not clip.frames:
+            self.fail(clip, f"{len(clip.frames)} frames, of {len(want)} expected")
+            return False
+        if len(want) != len(clip.frames):
+            self.fail(clip, f"{len(clip.frames)} frames, not {len(want)} (the source's "
+                            f"{want.start} to {want.stop - 1})")
+        start = self.source.frames[want.start][0]
+        # Time stamps of both containers are rounded: half a millisecond each at the worst.
+        slack = Fraction(1, 50000) if self.source.is_mp4 else Fraction(11, 10000)
+        for i, number in enumerate(want[:len(clip.frames)]):
+            if not self.is_alike(clip, i, number):
+                self.fail(clip, f"frame {i} is not the source's frame {number}"
+                                f"{self.what_it_is(clip, i)}")
+                return False
+            off = (clip.frames[i][0] - clip.frames[0][0]) - (self.source.frames[number][0] - start)
+            if abs(off) > slack:
+                self.fail(clip, f"frame {i} is shown {float(off) * 1000:.3f} ms off")
+                return False
+        return len(want) == len(clip.frames)
+
+    def is_alike(self, clip, i, number):
+        if self.mode != "encode":
+            return clip.frames[i][1] == self.source.frames[number][1]
+        here = likeness(clip.thumbs[i], self.source.thumbs[number])
+        if here > 65:  # 30 dB
+            return False
+        return all(here <= likeness(clip.thumbs[i], self.source.thumbs[n])
+                   for n in (number - 1, number + 1) if 0 <= n < len(self.source.frames))
+
+    def what_it_is(self, clip, i):
+        if self.mode == "encode":
+            return ""
+        numbers = [n for n, f in enumerate(self.source.frames) if f[1] == clip.frames[i][1]]
+        return f" but {numbers[0]}" if numbers else " nor any other"
+
+    # ---- packets
+
+    def compare_packets(self, clip, want):
+        stream = clip.video
+        if self.mode == "encode":
+            return
+        if stream:
+            self.compare_picture_packets(clip, want)
+        for mine, theirs in zip(clip.audio, self.source.audio):
+            needle = [h for h, _ in clip.packet_hashes(mine)]
+            hay = [h for h, _ in self.source.packet_hashes(theirs)]
+            if find_run(needle, hay, 0) is None:
+                self.fail(clip, "its packets of sound are not the source's")
+
+    def compare_picture_packets(self, clip, want):
+        mine = clip.packet_hashes(clip.video)
+        all_of = self.source.packet_hashes(self.source.video)
+        place = {h: i for i, (h, _) in enumerate(all_of)}
+        last = -1
+        skipped = 0
+        for i, (h, _) in enumerate(mine):
+            if h not in place:
+                self.fail(clip, f"packet {i} of the picture is not in the source")
+                return
+            if place[h] <= last:
+                self.fail(clip, f"packet {i} of the picture is out of order")
+                return
+            if i and place[h] != last + 1:
+                # Only the leading pictures right behind an open group's keyframe may be left out.
+                skipped += 1
+                if i != 1:
+                    self.fail(clip, f"packets are missing before packet {i} of the picture")
+                    return
+            last = place[h]
+        if not mine[0][1]:
+            self.fail(clip, "its first packet is no keyframe")
+        self.keyframe_packets.append((place[mine[0][0]], last))
+
+    # ---- sound
+
+    def compare_sound(self, clip):
+        if len(clip.audio) != len(self.source.audio):
+            self.fail(clip, f"{len(clip.audio)} streams of sound, not {len(self.source.audio)}")
+            return
+        for mine, theirs in zip(clip.audio, self.source.audio):
+            if language(mine) != language(theirs):
+                self.fail(clip, f"language {language(mine)}, not {language(theirs)}")
+            self.compare_one_sound(clip, mine, theirs)
+
+    def compare_one_sound(self, clip, mine, theirs):
+        got, got_start = clip.sound(mine)
+        want, want_start = self.source.sound(theirs)
+        if self.source.video:
+            at = self.source.frames[self.used[-1][0]][0]
+            end = self.picture_end(self.used[-1][1])
+            shown_at = clip.frames[0][0]
+        else:
+            at, end = self.ranges[-1]
+            shown_at = Fraction(0)
+        offset = round((at + got_start - shown_at - want_start) * SOUND_RATE)
+        bound = {"encode": SOUND_RATE // 500}.get(self.mode, 1 if self.source.is_mp4 else 48)
+        lag = self.find_lag(got, want, offset, bound)
+        if lag is None:
+            self.fail(clip, "its sound is not the source's there")
+        elif abs(lag) > bound:
+            self.fail(clip, f"its sound is moved by {1000 * lag / SOUND_RATE:.2f} ms ({lag} samples)")
+        sounding = min(round((end - at) * SOUND_RATE), len(want) - max(offset, 0))
+        heard = len(got) + round((got_start - shown_at) * SOUND_RATE)
+        if not -bound - 1100 <= heard - sounding <= 2200:
+            self.fail(clip, f"{heard} samples of sound, not {sounding}")
+
+    def picture_end(self, number):
+        frames = self.source.frames
+        return frames[number + 1][0] if number + 1 < len(frames) else \
+            frames[number][0] + self.source.usual
+
+    def find_lag(self, got, want, offset, bound):
+        """How far the clip's sound lies from where it should, in samples; bounded search."""
+        reach = 1000
+        length = min(len(got), 3 * SOUND_RATE // 2)
+        rng = random.Random(7)
+        points = [p for p in (rng.randrange(length) for _ in range(900))
+                  if reach <= offset + p < len(want) - reach] if length else []
+        if len(points) < 50:
+            return 0 if length < 2100 else None
+        loud = sum(abs(got[p]) for p in points) / len(points)
+        if loud < 20:
+            return 0  # silence is alike everywhere
+
+        def error(lag):
+            return sum(abs(got[p] - want[offset + p + lag]) for p in points) / len(points)
+
+        near = min((error(lag), abs(lag), lag) for lag in range(-bound, bound + 1))
+        if near[0] <= loud / 200:
+            return near[2]
+        step = 1 if bound < 10 else 3
+        far = min((error(lag), abs(lag), lag) for lag in range(-reach, reach + 1, step))
+        best = near if near[0] <= far[0] * 1.05 + 1 else far
+        limit = loud * (0.5 if self.mode == "encode" else 0.25)
+        return best[2] if best[0] < limit else None
+
+    # ---- all
+
+    def compare(self, clips, ranges, is_whole):
+        self.keyframe_packets = []
+        self.ranges = []
+        times = [f[0] for f in self.source.frames]
+        half = self.source.usual / 2 if self.source.video else 0
+        for i, clip in enumerate(clips):
+            want = None
+            for error in clip.errors:
+                self.fail(clip, f"ffmpeg says: {error}")
+            if bool(clip.video) != bool(self.source.video):
+                self.fail(clip, "one has a picture, the other has not")
+                continue
+            if ranges:
+                start, duration = ranges[i]
+                self.ranges.append((start, start + duration))
+                slack = min(half, duration / 2)
+                want = range(bisect.bisect_left(times, start - slack),
+                             bisect.bisect_left(times, start + duration - slack))
+            elif not self.source.video:
+                start = self.ranges[-1][1] if self.ranges else Fraction(0)
+                pcm, _ = clip.sound(clip.audio[0])
+                self.ranges.append((start, start + Fraction(len(pcm), SOUND_RATE)))
+            if clip.video and not self.compare_frames(clip, want):
+                continue
+            self.compare_packets(clip, want)
+            self.compare_sound(clip)
+            if clip.rotation() != self.source.rotation():
+                self.fail(clip, f"rotated by {clip.rotation()}, not {self.source.rotation()}")
+        if self.source.video and len(self.used) == len(clips):
+            self.compare_neighbours(clips, bool(ranges), is_whole)
+
+    def compare_neighbours(self, clips, has_ranges, is_whole):
+        for i in range(1, len(self.used)):
+            gap = self.used[i][0] - self.used[i - 1][1] - 1
+            if is_whole and gap or (has_ranges and 0 < gap <= 2):
+                self.fail(clips[i], f"{abs(gap)} frames {'lost' if gap > 0 else 'twice'} before it")
+        if is_whole:
+            lost = len(self.source.frames) - 1 - self.used[-1][1]
+            if self.used[0][0] or lost:
+                self.fail(None, f"the source's first {self.used[0][0]} and last {lost} frames are in "
+                                "no clip")
+        if self.mode == "keyframe":
+            for i, clip in enumerate(clips):
+                number = self.used[i][0]
+                if clip.frames[0][0] != 0:
+                    self.fail(clip, f"begins {float(clip.frames[0][0]) * 1000:.3f} ms late")
+                if i and self.used[i - 1][1] + 1 == number and i < len(self.keyframe_packets) and \
+                        self.keyframe_packets[i][0] > self.keyframe_packets[i - 1][1] + 1:
+                    self.fail(clip, "packets are lost before it")
+
+
+def read_status(path):
+    """(filename, start, duration) of each clip, from a job's status or cut_tool's lines."""
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    try:
+        found = json.loads(text)
+        artifacts = found["result"]["artifacts"] if "result" in found else []
+    except json.JSONDecodeError:
+        artifacts = [json.loads(line) for line in text.splitlines()]
+    return [(a["filename"], Fraction(str(a["start"])), Fraction(str(a["duration"])))
+            for a in artifacts if "filename" in a]
+
+
+def compare(source_path, directory, mode, status, is_whole):
+    failures = []
+    names = sorted(n for n in os.listdir(directory) if n.startswith("clip_"))
+    ranges = []
+    if status:
+        rows = read_status(status)
+        if sorted(r[0] for r in rows) != names:
+            return [f"the status names {len(rows)} clips, the directory holds {len(names)}: {names}"]
+        names = [r[0] for r in rows]
+        ranges = [(r[1], r[2]) for r in rows]
+    if not names:
+        return ["there is no clip"]
+    with ThreadPoolExecutor(2) as pool:
+        source = pool.submit(Media, source_path, mode == "encode")
+        clips = list(pool.map(lambda n: Media(os.path.join(directory, n), mode == "encode"), names))
+    Comparison(source.result(), mode, failures).compare(clips, ranges, is_whole or not status)
+    return failures
+
+
+# ---- the comparison's own test: it must see each kind of damage
+
+def make_source(path):
+    run("ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i",
+        "testsrc2=duration=6:rate=30000/1001:size=160x90", "-f", "lavfi", "-i",
+        "aevalsrc='0.4*sin(2*PI*(300*t+40*t*t))':duration=6:sample_rate=48000",
+        "-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "47", "-pix_fmt", "yuv420p",
+        "-c:a", "aac", "-b:a", "96k", path)
+
+
+def cut(tool, source, directory, ranges):
+    os.makedirs(directory)
+    lines = run(tool, source, directory, "exact", "2", "50", *([ranges] if ranges else []))
+    with open(directory + ".json", "w", encoding="utf-8") as f:
+        f.write(lines)
+
+
+def flip_byte(path):
+    """Alter one byte in the middle of a packet of the picture."""
+    out = run("ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pos,size",
+              "-of", "csv=p=0", path)
+    size, pos = [int(v) for v in out.splitlines()[20].strip().rstrip(",").split(",")[:2]]
+    with open(path, "r+b") as f:
+        f.seek(pos + size // 2)
+        byte = f.read(1)[0]
+        f.seek(pos + size // 2)
+        f.write(bytes([byte ^ 0x55]))
+
+
+def move_sound(path, samples):
+    """Move the second track's edit list."""
+    with open(path, "r+b") as f:
+        data = f.read(1 << 20)
+        at = data.index(b"elst", data.index(b"elst") + 4) + 4
+        assert data[at] == 0
+        at += 8 + 4
+        (time,) = struct.unpack(">i", data[at:at + 4])
+        f.seek(at)
+        f.write(struct.pack(">i", time + samples))
+
+
+def self_test(tool, work):
+    source = os.path.join(work, "source.mp4")
+    good = os.path.join(work, "good")
+    make_source(source)
+    cut(tool, source, good, "")
+    bad_cuts = {"dropped": "1.99-3.95", "doubled": "1.95-4", "shifted": "2.02-4.02"}
+
+    def replaced(directory, ranges):
+        other = directory + ".cut"
+        cut(tool, source, other, ranges)
+        shutil.copy(os.path.join(other, "clip_001.mp4"), os.path.join(directory, "clip_002.mp4"))
+
+    damages = {name: lambda d, r=ranges: replaced(d, r) for name, ranges in bad_cuts.items()}
+    damages |= {
+        "altered": lambda d: flip_byte(os.path.join(d, "clip_002.mp4")),
+        "sound moved by 10 ms": lambda d: move_sound(os.path.join(d, "clip_002.mp4"), 480),
+        "sound moved by 2 samples": lambda d: move_sound(os.path.join(d, "clip_002.mp4"), 2),
+        "missing": lambda d: os.unlink(os.path.join(d, "clip_003.mp4")),
+        "swapped": lambda d: (os.rename(os.path.join(d, "clip_001.mp4"), os.path.join(d, "x")),
+                              os.rename(os.path.join(d, "clip_002.mp4"),
+                                        os.path.join(d, "clip_001.mp4")),
+                              os.rename(os.path.join(d, "x"), os.path.join(d, "clip_002.mp4"))),
+        "truncated": lambda d: os.truncate(os.path.join(d, "clip_002.mp4"), 40000),
+    }
+    wrong = 0
+    for status in (None, good + ".json"):
+        found = compare(source, good, "exact", status, True)
+        print(f"good{' with status' if status else ''}: {found or 'alike'}")
+        wrong += bool(found)
+        for name, damage in damages.items():
+            directory = os.path.join(work, name.replace(" ", "_") + ("_status" if status else ""))
+            shutil.copytree(good, directory)
+            damage(directory)
+            found = compare(source, directory, "exact", status, False)
+            print(f"{name}{' with status' if status else ''}: {found[0] if found else 'NOT SEEN'}")
+            wrong += not found
+    return 1 if wrong else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", nargs="?")
+    parser.add_argument("directory", nargs="?")
+    parser.add_argument("--mode", choices=["exact", "keyframe", "encode"], default="exact")
+    parser.add_argument("--status")
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--self-test", metavar="CUT_TOOL")
+    args = parser.parse_args()
+    if args.self_test:
+        with tempfile.TemporaryDirectory() as work:
+            return self_test(args.self_test, work)
+    if not args.source or not args.directory:
+        parser.error("SOURCE and CLIPDIR are needed")
+    failures = compare(args.source, args.directory, args.mode, args.status, args.whole)
+    for line in failures:
+        print(line)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

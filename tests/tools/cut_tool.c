@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Cut a file without mount and worker: the media library and a command line.
+ *
+ *     cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS [START-END,…]
+ *
+ * Prints {"duration":…} and a line of JSON for each clip; warnings and libav's lines go to standard
+ * error. Exit codes: 0, 1 with "CODE: message" on standard error, 2 usage.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storyclip/media.h"
+
+static void say(void *context, const char *line)
+{
+	fprintf(stderr, "%s%s\n", (const char *)context, line);
+}
+
+static void say_warning(void *context, const char *line)
+{
+	fprintf(stderr, "warning: %s\n", line);
+}
+
+static void print_clip(void *context, const struct artifact *a)
+{
+	printf("{\"filename\":\"%s\",\"size\":%lld,\"start\":%.6f,\"duration\":%.6f,"
+	       "\"method\":\"%s\",\"hiddenHeadMs\":%lld,\"hiddenTailMs\":%lld,\"hiddenBytes\":%lld,"
+	       "\"dropped\":%s}\n",
+	       a->filename, (long long)a->size_bytes, (double)a->start_us / 1e6,
+	       (double)a->duration_us / 1e6, clip_method_name(a->method),
+	       (long long)a->hidden_head_us / 1000, (long long)a->hidden_tail_us / 1000,
+	       (long long)a->hidden_bytes, a->dropped);
+}
+
+static size_t parse_ranges(char *text, struct clip_range *ranges, size_t max)
+{
+	size_t n = 0;
+
+	for (char *part = strtok(text, ","); part && n < max; part = strtok(NULL, ",")) {
+		double start, end;
+
+		if (sscanf(part, "%lf-%lf", &start, &end) != 2)
+			return 0;
+		ranges[n++] = (struct clip_range){(int64_t)(start * 1e6 + 0.5),
+						  (int64_t)(end * 1e6 + 0.5)};
+	}
+	return n;
+}
+
+static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, struct error *e)
+{
+	static struct clip_range ranges[REQUEST_MAX_CLIPS];
+	const struct media_listener listener = {.context = (void *)(uintptr_t) "",
+						.log = say,
+						.warning = say_warning};
+	auto_of(media_source) struct media_source *source = NULL;
+	struct media_plan plan = {0};
+	size_t n = argc > 6 ? parse_ranges(argv[6], ranges, REQUEST_MAX_CLIPS) : 0;
+	int r = media_open(fd, &listener, e, &source);
+
+	if (r < 0)
+		return r;
+	printf("{\"duration\":%.6f}\n", (double)media_duration_us(source) / 1e6);
+	r = media_plan(source, mode, (int64_t)(atof(argv[4]) * 1e6 + 0.5),
+		       (unsigned int)strtoul(argv[5], NULL, 10), ranges, n, e, &plan);
+	if (r == 0)
+		r = media_cut(source, mode, &plan, dir_fd, print_clip, NULL, e);
+	media_plan_finish(&plan);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	auto_fd int fd = -1, dir_fd = -1;
+	struct error e = {0};
+	enum cut_mode mode;
+
+	if (argc < 6 || argc > 7 || cut_mode_from_name(argv[3], &mode) < 0) {
+		fprintf(stderr, "usage: cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS "
+				"[START-END,…]\n");
+		return 2;
+	}
+	fd = open(argv[1], O_RDONLY | O_CLOEXEC);
+	dir_fd = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || dir_fd < 0) {
+		perror(fd < 0 ? argv[1] : argv[2]);
+		return 2;
+	}
+	if (cut(fd, dir_fd, mode, argv, argc, &e) < 0) {
+		fprintf(stderr, "%s: %s\n", sc_code_name(e.code), e.message);
+		return 1;
+	}
+	return 0;
+}
