@@ -18,6 +18,7 @@ static const int64_t seek_steps_us[] = {0, 2000000, 15000000};
  * and the first frames are then broken. */
 #define SEEKABLE_CONTAINERS "mov,matroska"
 
+/* Presented time as a number of seconds / *ret_unit. */
 static __int128 presented_times(const struct decoder *d, int64_t pts, __int128 *ret_unit)
 {
 	const struct media_index *index = d->source->index;
@@ -30,16 +31,20 @@ static __int128 presented_times(const struct decoder *d, int64_t pts, __int128 *
 
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us)
 {
-	__int128 unit, time = presented_times(d, pts, &unit) * 1000000, bound = unit * time_us;
+	__int128 unit, time, bound;
 
+	time = presented_times(d, pts, &unit) * 1000000;
+	bound = unit * time_us;
 	return (time > bound) - (time < bound);
 }
 
 int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate)
 {
-	__int128 unit, time = presented_times(d, pts, &unit) * rate + unit / 2;
-	__int128 whole = time / unit;
+	__int128 unit, time, whole;
 
+	time = presented_times(d, pts, &unit) * rate;
+	time += unit / 2;
+	whole = time / unit;
 	return (int64_t)(time < 0 && time % unit ? whole - 1 : whole);
 }
 
