@@ -33,7 +33,7 @@
 
 /* Messages: a burst, then so many a second. What is left out is counted and told. */
 #define AV_LOG_BURST 40
-#define AV_LOG_PER_SECOND 5
+#define AV_LOG_PER_SECOND 1
 #define AV_LOG_LINE 480
 #define AV_LOG_HELD 16
 
@@ -42,6 +42,7 @@ static struct {
 	pthread_mutex_t mutex;
 	const struct media_listener *listener; /* called only by `thread`, without the mutex held */
 	pthread_t thread;
+	unsigned int n_inputs; /* open ones; the last to close takes the listener away */
 	char part[AV_LOG_LINE];  /* a line whose newline has not come yet */
 	int print_prefix;        /* libav's own state between the parts of a line */
 	char held[AV_LOG_HELD][AV_LOG_LINE]; /* lines of other threads, for the next call by `thread` */
@@ -77,7 +78,7 @@ static bool av_log_may_pass_locked(void)
 }
 
 /* Hand the held lines to the listener; the mutex is not held meanwhile. Only by the thread. */
-static void av_log_hand_over(void)
+static void av_log_hand_over(bool is_last)
 {
 	char lines[AV_LOG_HELD][AV_LOG_LINE];
 	const struct media_listener *listener;
@@ -89,14 +90,14 @@ static void av_log_hand_over(void)
 	n = av_log_sink.n_held;
 	memcpy(lines, av_log_sink.held, n * sizeof(lines[0]));
 	av_log_sink.n_held = 0;
-	if (n) {
+	if (n || is_last) {
 		left_out = av_log_sink.left_out;
 		av_log_sink.left_out = 0;
 	}
 	pthread_mutex_unlock(&av_log_sink.mutex);
 	if (!listener || !listener->log)
 		return;
-	if (left_out) {
+	if (left_out) { /* before these lines, or at the end */
 		char line[64];
 
 		snprintf(line, sizeof(line), "libav: %lu messages left out", left_out);
@@ -106,8 +107,18 @@ static void av_log_hand_over(void)
 		listener->log(listener->context, lines[i]);
 }
 
-static void av_log_hold_locked(const char *line)
+/* libav begins its lines with "[h264 @ 0x619000008c80] "; the address says nothing to a reader. */
+static void drop_address(char *line)
 {
+	char *at = strstr(line, " @ 0x"), *end = at ? strchr(at, ']') : NULL;
+
+	if (end && line[0] == '[')
+		memmove(at, end, strlen(end) + 1);
+}
+
+static void av_log_hold_locked(char *line)
+{
+	drop_address(line);
 	if (av_log_may_pass_locked())
 		snprintf(av_log_sink.held[av_log_sink.n_held++], AV_LOG_LINE, "libav: %.*s",
 			 AV_LOG_LINE - 8, line);
@@ -139,23 +150,36 @@ static void av_log_line(void *avcl, int level, const char *fmt, va_list args)
 	is_mine = av_log_sink.listener && pthread_equal(av_log_sink.thread, pthread_self());
 	pthread_mutex_unlock(&av_log_sink.mutex);
 	if (is_mine)
-		av_log_hand_over();
+		av_log_hand_over(false);
 }
 
-void av_log_to(const struct media_listener *listener)
+/* From now on libav's messages go to this listener, on this thread. The bucket stays as full as it
+ * is: a source that is opened again and again gets no more lines for it. */
+static void av_log_begin(const struct media_listener *listener)
 {
-	if (!listener)
-		av_log_hand_over();
 	pthread_mutex_lock(&av_log_sink.mutex);
 	av_log_sink.listener = listener;
 	av_log_sink.thread = pthread_self();
-	av_log_sink.n_held = 0;
-	av_log_sink.part[0] = '\0';
-	av_log_sink.print_prefix = 1;
-	av_log_sink.tokens = AV_LOG_BURST;
-	av_log_sink.filled_at = monotonic_seconds();
+	av_log_sink.n_inputs++;
 	pthread_mutex_unlock(&av_log_sink.mutex);
 	av_log_set_callback(av_log_line);
+}
+
+static void av_log_end(void)
+{
+	bool is_last;
+
+	pthread_mutex_lock(&av_log_sink.mutex);
+	is_last = --av_log_sink.n_inputs == 0;
+	pthread_mutex_unlock(&av_log_sink.mutex);
+	av_log_hand_over(is_last);
+	if (!is_last)
+		return;
+	pthread_mutex_lock(&av_log_sink.mutex);
+	av_log_sink.listener = NULL;
+	av_log_sink.part[0] = '\0';
+	av_log_sink.print_prefix = 1;
+	pthread_mutex_unlock(&av_log_sink.mutex);
 }
 
 static int input_read(void *opaque, uint8_t *data, int len)
@@ -331,12 +355,12 @@ int av_input_open(int fd, const struct media_listener *listener, struct error *e
 		return error_from_errno(e, -ENOMEM, "opening the upload");
 	in->fd = fd;
 	in->listener = listener;
+	av_log_begin(listener); /* ended by av_input_close() */
 	if (fstat(fd, &st) < 0)
 		return error_from_errno(e, -errno, "opening the upload");
 	in->size = st.st_size;
 	if (in->size == 0)
 		return error_set(e, SC_UPLOAD_INCOMPLETE, "the upload is empty");
-	av_log_to(listener);
 
 	buffer = av_malloc(AV_IO_BUFFER);
 	if (!buffer)
@@ -362,7 +386,6 @@ void av_input_close(struct av_input *input)
 		av_freep(&input->io->buffer); /* libav may have put another buffer there */
 		avio_context_free(&input->io);
 	}
-	if (input->listener == av_log_sink.listener)
-		av_log_to(NULL);
+	av_log_end();
 	free(input);
 }

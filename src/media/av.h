@@ -32,7 +32,8 @@ struct av_input {
  * playlist or a script that names other files, and libav is refused every other file.
  *
  * @param fd        borrowed until av_input_close(); must be seekable
- * @param listener  borrowed until av_input_close(); may be NULL
+ * @param listener  borrowed until av_input_close(); may be NULL. Gets libav's messages as well, a
+ *                  bounded number a second, always on the thread that opened the last input
  * Codes: UPLOAD_INCOMPLETE (empty, or ends within its header or before its index), INVALID_MEDIA
  * (not recognised), OUT_OF_MEMORY, IO_ERROR.
  */
@@ -48,12 +49,6 @@ SC_DEFINE_AUTO(av_input, av_input_close)
  */
 int av_input_error(const struct av_input *input, int averror, struct error *e, const char *fmt, ...)
 	SC_PRINTF(4, 5);
-
-/**
- * Send libav's messages to listener->log, at most a bounded number a second; NULL: to nobody.
- * The listener is only called by the thread that called this function last.
- */
-void av_log_to(const struct media_listener *listener);
 
 #define auto_av_packet __attribute__((cleanup(av_packet_free)))
 #define auto_av_frame __attribute__((cleanup(av_frame_free)))

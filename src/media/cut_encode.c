@@ -31,7 +31,7 @@ struct encode_clip {
 	const struct clip_range *range;
 	int64_t start, end; /* first shown to behind the last, in ticks of the main track */
 	size_t n_frames;    /* that the index promises; 0 with only sound */
-	uint64_t n_damaged; /* of the decoder when the clip began */
+	uint64_t n_damaged; /* of all decoders when the clip began */
 	bool is_picture_done;
 };
 
@@ -140,6 +140,15 @@ static int find_first_frame(struct encoding *enc, const struct encode_clip *clip
 	return r;
 }
 
+static uint64_t count_damaged(const struct encoding *enc)
+{
+	uint64_t n = enc->pictures ? enc->pictures->n_damaged : 0;
+
+	for (size_t i = 0; i < enc->n_sounds; i++)
+		n += enc->sounds[i]->decoder->n_damaged;
+	return n;
+}
+
 static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct error *e)
 {
 	int r;
@@ -148,8 +157,8 @@ static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct err
 	if (r < 0)
 		return error_from_errno(e, r, "writing clip %u", clip->number);
 	clip->is_picture_done = true;
+	clip->n_damaged = count_damaged(enc);
 	if (enc->pictures) {
-		clip->n_damaged = enc->pictures->n_damaged;
 		r = find_first_frame(enc, clip, e);
 		if (r < 0)
 			return r;
@@ -236,17 +245,19 @@ static int encode_streams(struct encoding *enc, struct encode_clip *clip, struct
 
 static void tell_damage(const struct encoding *enc, const struct encode_clip *clip)
 {
-	uint64_t n_damaged;
+	size_t n_frames = enc->pictures ? enc->picture.n_frames : 0;
+	uint64_t n_damaged = count_damaged(enc) - clip->n_damaged;
+	double start = (double)clip->range->start_us / 1e6, end = (double)clip->range->end_us / 1e6;
 
-	if (!enc->pictures)
-		return;
-	n_damaged = enc->pictures->n_damaged - clip->n_damaged;
-	if (enc->picture.n_frames < clip->n_frames || n_damaged)
+	if (n_frames < clip->n_frames)
 		listener_warning(enc->source->listener,
-				 "clip %u (%.3f to %.3f s): %zu of %zu frames could be decoded",
-				 clip->number, (double)clip->range->start_us / 1e6,
-				 (double)clip->range->end_us / 1e6, enc->picture.n_frames,
-				 clip->n_frames);
+				 "clip %u (%.3f to %.3f s): the source is damaged, %zu of %zu frames "
+				 "could be decoded",
+				 clip->number, start, end, n_frames, clip->n_frames);
+	else if (n_damaged)
+		listener_warning(enc->source->listener,
+				 "clip %u (%.3f to %.3f s): the source is damaged in %llu places",
+				 clip->number, start, end, (unsigned long long)n_damaged);
 }
 
 /* Header, payload, check and name of what lies in the spool. */

@@ -179,6 +179,8 @@ int decoder_next(struct decoder *d, struct error *e)
 	}
 	if (r != 0)
 		return 0; /* nothing but damage: as if the stream ended here */
+	if (d->frame->decode_error_flags || (d->frame->flags & AV_FRAME_FLAG_CORRUPT))
+		d->n_damaged++;
 	d->pts = time_of(d, d->frame);
 	d->has_frame = true;
 	listener_worked(d->source->listener, 1);

@@ -24,7 +24,7 @@ struct decoder {
 	bool is_draining; /* no packet is left */
 	int64_t pts;      /* of the current frame, in stream->time_base, as libav counts */
 	int64_t passed;   /* pts of the frame before it; AV_NOPTS_VALUE after opening and seeking */
-	uint64_t n_damaged; /* packets that did not decode */
+	uint64_t n_damaged; /* packets that did not decode, frames with holes */
 };
 
 /**
