@@ -13,12 +13,11 @@
  *     … stat(2) of the mount point succeeds: ready, go to the background …
  *     wait for a signal, or for fs_run() to have returned (umount)
  *     fs_begin_stop(fs);           // parked readers leave; everything else goes on being answered
- *     engine_stop(engine);         // new requests: STOPPING
+ *     intake_begin_stop(intake);   // requests: STOPPING; none is unanswered afterwards
+ *     engine_stop(engine);
  *     fs_exit(fs); join fuse-loop; // harmless when it was unmounted already
- *     intake_stop(intake);         // every intake_reply_fn has been called afterwards
+ *     intake_stop(intake);         // the last closes are rows
  *     fs_destroy(fs); then intake, engine, store
- *
- * intake_stop() may as well come before fs_exit(); it must come before fs_destroy().
  */
 #pragma once
 

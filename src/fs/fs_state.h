@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The mount's own state; what its parts hold is in their headers. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control.h"
+#include "as_caller.h"
+#include "incoming.h"
+#include "node.h"
+#include "notify.h"
+#include "parked.h"
+#include "textfile.h"
+#include "tree.h"
+#include "storyclip/fs.h"
+
+struct fs {
+	/* constant once requests are answered */
+	struct fs_deps deps;
+	struct engine *engine;
+	struct intake *intake;
+	struct fuse_session *session;
+	int64_t since; /* wall ms of the mount */
+	uid_t uid;     /* the daemon's: owner of what belongs to no job */
+	gid_t gid;
+	struct row_dir root;
+	struct node *jobs;      /* jobs/, by-upload/: found for their children's sake */
+	struct node *by_upload;
+
+	struct tree tree;       /* lock fs.tree */
+	struct texts texts;     /* under fs.tree */
+	struct incoming incoming; /* lists under fs.tree */
+	struct parked parked;   /* lock fs.parked */
+	struct control control; /* lock fs.control */
+	struct notify notify;   /* lock fs.notify */
+
+	atomic_llong jobs_mtime; /* wall ms: a job came or went */
+	atomic_bool is_draining; /* the loop has ended: what cannot be answered at once is refused */
+
+	struct lock loop_lock; /* fs.loop: nothing else is taken under it */
+	struct cond loop_cond;
+	/* protected by loop_lock */
+	pthread_t loop_thread;
+	bool is_looping;
+	bool is_exiting;
+};

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Open files of incoming/. Handler threads.
+ *
+ * What only writes is opened direct_io: writes then come as large as they were made, which is the
+ * faster way without kernel passthrough (FUSE.md section 3). Reads are cached by the kernel, which
+ * drops its pages when it sees another time stamp or size.
+ */
+#include "incoming_node.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fs_state.h"
+#include "reply.h"
+#include "storyclip/common/file.h"
+#include "storyclip/common/hook.h"
+
+/* ---- open files ---- */
+
+/* What the daemon opens with: O_DIRECT would ask for buffers aligned as nobody's here are. */
+static int backing_flags(int flags)
+{
+	return (flags & ~(O_DIRECT | O_NOFOLLOW | O_CREAT | O_EXCL | O_NOCTTY)) | O_CLOEXEC;
+}
+
+static bool is_writable(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* Take over a descriptor as an open file, and tell the intake when it can be written. */
+static int file_create(struct fs *fs, struct inc_node *node, int *fd, int flags,
+		       struct inc_file **ret)
+{
+	struct inc_file *file = calloc(1, sizeof(*file));
+	auto_free char *path = NULL;
+
+	if (!file)
+		return -ENOMEM;
+	file->fd = take_fd(fd);
+	file->node = node;
+	node_ref(fs, &node->node);
+	path = is_writable(flags) && node->type == S_IFREG ? inc_path(fs, node) : NULL;
+	/* Without a name it is nobody's upload. */
+	file->is_writable = path != NULL;
+	if (path) {
+		lock_acquire(&fs->tree.lock);
+		file->next = fs->incoming.writers;
+		file->back = &fs->incoming.writers;
+		if (file->next)
+			file->next->back = &file->next;
+		fs->incoming.writers = file;
+		lock_release(&fs->tree.lock);
+		intake_writer_opened(fs->intake, node->dev, node->ino, path);
+		hook_reach("fs-writer-opened");
+	}
+	*ret = file;
+	return 0;
+}
+
+static void file_close(struct fs *fs, struct inc_file *file)
+{
+	struct inc_node *node = file->node;
+
+	if (file->is_writable) {
+		auto_free char *path = inc_path(fs, node);
+
+		lock_acquire(&fs->tree.lock);
+		*file->back = file->next;
+		if (file->next)
+			file->next->back = file->back;
+		lock_release(&fs->tree.lock);
+		hook_reach("fs-writer-closed");
+		intake_writer_closed(fs->intake, node->dev, node->ino, path ? path : "", file->fd);
+	}
+	close(file->fd);
+	free(file);
+	node_unref(fs, &node->node);
+}
+
+void incoming_all_closed(struct fs *fs)
+{
+	for (;;) {
+		struct inc_file *file;
+
+		lock_acquire(&fs->tree.lock);
+		file = fs->incoming.writers;
+		lock_release(&fs->tree.lock);
+		if (!file)
+			return;
+		file_close(fs, file);
+	}
+}
+
+static void reply_opened(struct fs *fs, fuse_req_t req, struct inc_file *file,
+			 struct fuse_file_info *fi)
+{
+	fi->fh = (uintptr_t)file;
+	fi->direct_io = (fi->flags & O_ACCMODE) == O_WRONLY;
+	fi->keep_cache = !fi->direct_io;
+	fi->noflush = !file->is_writable;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		file_close(fs, file);
+}
+
+/* Open what a node is as the caller. */
+static int open_node(struct fs *fs, fuse_req_t req, struct inc_node *node, int flags, int *ret_fd)
+{
+	struct inc_proc_path proc = inc_proc_path(node->fd);
+	auto_as_caller struct as_caller as = {0};
+	int r = as_caller_enter(&as, req);
+
+	if (r == 0 && (is_writable(flags) || (flags & O_TRUNC)))
+		r = inc_check_frozen(fs, node);
+	if (r < 0)
+		return r;
+	do {
+		*ret_fd = open(proc.path, backing_flags(flags));
+		r = *ret_fd < 0 ? -errno : 0;
+	} while (as_caller_retry(&as, r));
+	return r;
+}
+
+void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	struct inc_file *file;
+	auto_fd int fd = -1;
+	int r = open_node(fs, req, inc_of(node), fi->flags, &fd);
+
+	if (r == 0)
+		r = file_create(fs, inc_of(node), &fd, fi->flags, &file);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_opened(fs, req, file, fi);
+}
+
+/* A new file as the caller. @return -EEXIST when somebody was faster behind the mount */
+static int create_as_caller(fuse_req_t req, struct inc_node *dir, const char *name, mode_t mode,
+			    int flags, int *ret_fd)
+{
+	auto_as_caller struct as_caller as = {0};
+	int r = as_caller_enter(&as, req);
+
+	if (r < 0)
+		return r;
+	as_caller_umask(req);
+	do
+		r = file_open_beneath(dir->fd, name, backing_flags(flags) | O_CREAT | O_EXCL,
+				      mode & 01777, ret_fd);
+	while (as_caller_retry(&as, r));
+	return r;
+}
+
+void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *name, mode_t mode,
+		struct fuse_file_info *fi)
+{
+	struct inc_node *parent = inc_of(dir), *node = NULL;
+	struct fuse_entry_param entry;
+	struct inc_file *file;
+	auto_fd int fd = -1;
+	int r = inc_is_hidden(fs, parent, name) ? -EPERM : 0;
+
+	if (r == 0)
+		r = create_as_caller(req, parent, name, mode, fi->flags, &fd);
+	if (r == 0) {
+		r = inc_get_opened(fs, parent, name, fd, &node);
+	} else if (r == -EEXIST && !(fi->flags & O_EXCL)) {
+		r = inc_get(fs, parent, name, &node);
+		if (r == 0)
+			r = open_node(fs, req, node, fi->flags, &fd);
+	}
+	if (r == 0)
+		r = entry_fill(fs, &node->node, TIMEOUT_NONE, &entry);
+	if (r == 0)
+		r = file_create(fs, node, &fd, fi->flags, &file);
+	if (r < 0) {
+		if (node)
+			node_unref(fs, &node->node);
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uintptr_t)file;
+	fi->direct_io = is_writable(fi->flags);
+	fi->keep_cache = !fi->direct_io;
+	fi->noflush = !file->is_writable;
+	node_ref_to_lookup(fs, &node->node);
+	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
+		file_close(fs, file);
+		node_forget(fs, &node->node, 1);
+	}
+}
+
+/* ---- bytes ---- */
+
+void inc_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
+	      struct fuse_file_info *fi)
+{
+	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size);
+
+	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	data.buf[0].fd = inc_file_of(fi)->fd;
+	data.buf[0].pos = off;
+	fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
+}
+
+void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_bufvec *in, off_t off,
+	       struct fuse_file_info *fi)
+{
+	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
+	ssize_t n;
+
+	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	out.buf[0].fd = inc_file_of(fi)->fd;
+	out.buf[0].pos = off;
+	n = fuse_buf_copy(&out, in, 0);
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_write(req, (size_t)n);
+}
+
+/* close(2) reports what the backing file system has to report at a close. */
+void inc_flush(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	int fd = fcntl(inc_file_of(fi)->fd, F_DUPFD_CLOEXEC, 3);
+
+	reply_result(req, fd < 0 || close(fd) < 0 ? -errno : 0);
+}
+
+void inc_release(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	file_close(fs, inc_file_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+void inc_fsync(struct fs *fs, fuse_req_t req, struct node *node, int is_datasync,
+	       struct fuse_file_info *fi)
+{
+	int fd = inc_file_of(fi)->fd;
+
+	reply_result(req, (is_datasync ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0);
+}
+
+void inc_fallocate(struct fs *fs, fuse_req_t req, struct node *node, int mode, off_t off, off_t len,
+		   struct fuse_file_info *fi)
+{
+	int r = inc_check_frozen(fs, inc_of(node));
+
+	if (r == 0 && fallocate(inc_file_of(fi)->fd, mode, off, len) < 0)
+		r = -errno;
+	reply_result(req, r);
+}
+
+void inc_lseek(struct fs *fs, fuse_req_t req, struct node *node, off_t off, int whence,
+	       struct fuse_file_info *fi)
+{
+	/* Reads and writes here carry their own offsets, so the descriptor's does not matter. */
+	off_t found = lseek(inc_file_of(fi)->fd, off, whence);
+
+	if (found < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_lseek(req, found);
+}
+
+void inc_copy_range(struct fs *fs, fuse_req_t req, struct node *in, off_t off_in,
+		    struct fuse_file_info *fi_in, struct node *out, off_t off_out,
+		    struct fuse_file_info *fi_out, size_t len, int flags)
+{
+	ssize_t n = copy_file_range(inc_file_of(fi_in)->fd, &off_in, inc_file_of(fi_out)->fd,
+				    &off_out, len, (unsigned int)flags);
+
+	if (n < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_write(req, (size_t)n);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Between the parts of incoming/: incoming.c (nodes), _names.c (changes of names), _file.c, _dir.c. */
+#pragma once
+
+#include "incoming.h"
+
+#include "as_caller.h"
+#include "node.h"
+
+struct inc_node {
+	struct node node; /* node.parent: see name */
+	/* constant */
+	int fd; /* O_PATH */
+	dev_t dev;
+	ino_t ino; /* as in the backing file system */
+	mode_t type;
+	/* protected by fs.tree: under which name it was last seen, in node.parent; of several links
+	   the last one looked up. NULL: none is known any more. */
+	char *name;
+};
+
+/** An open regular file. */
+struct inc_file {
+	int fd;
+	bool is_writable;
+	struct inc_node *node; /* a reference */
+	/* protected by fs.tree: incoming.writers */
+	struct inc_file *next;
+	struct inc_file **back;
+};
+
+static inline struct inc_node *inc_of(struct node *node)
+{
+	return (struct inc_node *)node;
+}
+static inline struct inc_file *inc_file_of(const struct fuse_file_info *fi)
+{
+	return (struct inc_file *)(uintptr_t)fi->fh;
+}
+
+/** A path that opens what the node is, whatever its name is by now. */
+struct inc_proc_path {
+	char path[32];
+};
+struct inc_proc_path inc_proc_path(int fd);
+
+/** Whether this name in this directory is hidden (the hold directory). */
+bool inc_is_hidden(struct fs *fs, const struct inc_node *dir, const char *name);
+/** The node of a name, with a reference. @return 0, -ENOENT, … */
+int inc_get(struct fs *fs, struct inc_node *dir, const char *name, struct inc_node **ret);
+/** The node of an open file, found or made, with the name it was opened by. Same returns. */
+int inc_get_opened(struct fs *fs, struct inc_node *dir, const char *name, int fd,
+		   struct inc_node **ret);
+/** The path below incoming/ of a node, or of a name in a directory; to free. NULL: it has none. */
+char *inc_path(struct fs *fs, struct inc_node *node);
+char *inc_path_of_name(struct fs *fs, struct inc_node *dir, const char *name);
+/** The inode st has a new name; or (dir NULL) lost the name it had in old_dir. */
+void inc_renamed(struct fs *fs, const struct stat *st, struct inc_node *dir, const char *name);
+void inc_name_gone(struct fs *fs, const struct stat *st, struct inc_node *old_dir,
+		   const char *old_name);
+/** Attributes as the mount shows them. */
+int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout);
+/** Whether writing to it is refused now: 0 or -ETXTBSY. */
+int inc_check_frozen(struct fs *fs, const struct inc_node *node);
+
+/* handlers */
+void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *name, mode_t mode,
+		struct fuse_file_info *fi);
+void inc_mknod(struct fs *fs, fuse_req_t req, struct node *dir, const char *name, mode_t mode);
+void inc_mkdir(struct fs *fs, fuse_req_t req, struct node *dir, const char *name, mode_t mode);
+void inc_unlink(struct fs *fs, fuse_req_t req, struct node *dir, const char *name);
+void inc_rmdir(struct fs *fs, fuse_req_t req, struct node *dir, const char *name);
+void inc_rename(struct fs *fs, fuse_req_t req, struct node *dir, const char *name,
+		struct node *new_dir, const char *new_name, unsigned int flags);
+void inc_link(struct fs *fs, fuse_req_t req, struct node *node, struct node *new_dir,
+	      const char *new_name);
+void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+void inc_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
+	      struct fuse_file_info *fi);
+void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_bufvec *in, off_t off,
+	       struct fuse_file_info *fi);
+void inc_flush(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+void inc_release(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+void inc_fsync(struct fs *fs, fuse_req_t req, struct node *node, int is_datasync,
+	       struct fuse_file_info *fi);
+void inc_fallocate(struct fs *fs, fuse_req_t req, struct node *node, int mode, off_t off, off_t len,
+		   struct fuse_file_info *fi);
+void inc_lseek(struct fs *fs, fuse_req_t req, struct node *node, off_t off, int whence,
+	       struct fuse_file_info *fi);
+void inc_copy_range(struct fs *fs, fuse_req_t req, struct node *in, off_t off_in,
+		    struct fuse_file_info *fi_in, struct node *out, off_t off_out,
+		    struct fuse_file_info *fi_out, size_t len, int flags);
+void inc_opendir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_file_info *fi);
+void inc_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
+		 struct fuse_file_info *fi, bool is_plus);
+void inc_releasedir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_file_info *fi);
+void inc_fsyncdir(struct fs *fs, fuse_req_t req, struct node *dir, int is_datasync,
+		  struct fuse_file_info *fi);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The job's log, read straight from its file. Handler threads. */
+#include "logfile.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "fs_state.h"
+#include "jobs.h"
+#include "reply.h"
+
+static int log_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)
+{
+	struct job_dir *job = job_of(node);
+	auto_fd int fd = -1;
+	struct stat file;
+	int r;
+
+	if (atomic_load(&job->is_removed))
+		return -ENOENT;
+	r = engine_log_open(fs->engine, job->id, &fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &file) < 0)
+		return -errno;
+	attr_fill(st, node->ino, row_of(node)->mode, job->uid, job->gid, 0);
+	st->st_size = file.st_size;
+	st->st_blocks = file.st_blocks;
+	st->st_mtim = st->st_ctim = st->st_atim = file.st_mtim;
+	*timeout = TIMEOUT_NONE;
+	return 0;
+}
+
+static void log_open_file(struct fs *fs, fuse_req_t req, struct node *node,
+			  struct fuse_file_info *fi)
+{
+	int fd, r;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC)) {
+		fuse_reply_err(req, EACCES);
+		return;
+	}
+	r = engine_log_open(fs->engine, job_of(node)->id, &fd);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uint64_t)fd;
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		close(fd);
+}
+
+static void log_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
+		     struct fuse_file_info *fi)
+{
+	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size);
+
+	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	data.buf[0].fd = (int)fi->fh;
+	data.buf[0].pos = off;
+	fuse_reply_data(req, &data, 0);
+}
+
+static void log_release(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	close((int)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+const struct node_kind logfile_kind = {
+	.getattr = log_getattr,
+	.open = log_open_file,
+	.read = log_read,
+	.release = log_release,
+	.detach = row_node_detach,
+	.destroy = row_node_destroy,
+};

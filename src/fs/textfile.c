@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Texts of which each version is a node: see textfile.h. Handler threads, and the notify thread. */
+#include "textfile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs_state.h"
+#include "jobs.h"
+#include "reply.h"
+#include "storyclip/view.h"
+
+/* ---- the list of ended jobs' texts, so that memory does not grow with what was ever looked at ---- */
+
+static void texts_remove_locked(struct texts *texts, struct text_node *text)
+{
+	if (!text->is_listed)
+		return;
+	if (text->newer)
+		text->newer->older = text->older;
+	else
+		texts->newest = text->older;
+	if (text->older)
+		text->older->newer = text->newer;
+	else
+		texts->oldest = text->newer;
+	text->newer = text->older = NULL;
+	text->is_listed = false;
+	texts->bytes -= text->len + sizeof(*text);
+}
+
+static void texts_add_locked(struct texts *texts, struct text_node *text)
+{
+	text->older = texts->newest;
+	text->newer = NULL;
+	if (texts->newest)
+		texts->newest->newer = text;
+	else
+		texts->oldest = text;
+	texts->newest = text;
+	text->is_listed = true;
+	texts->bytes += text->len + sizeof(*text);
+}
+
+/* Ask the kernel to forget the oldest texts: an unused one then dies, an open one with its last close. */
+static void texts_trim(struct fs *fs)
+{
+	for (;;) {
+		struct text_node *text;
+		struct row_dir *dir = NULL;
+
+		lock_acquire(&fs->tree.lock);
+		text = fs->texts.oldest;
+		if (text && fs->texts.bytes > TEXTS_KEPT_BYTES) {
+			dir = row_dir_of(text->base.node.parent);
+			dir->node.refs++;
+			texts_remove_locked(&fs->texts, text);
+		}
+		lock_release(&fs->tree.lock);
+		if (!dir)
+			return;
+		notify_job(fs, dir->job, 0, 1u << row_index(dir, text->base.row));
+		node_unref(fs, &dir->node);
+	}
+}
+
+/* ---- versions ---- */
+
+static int text_create(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+		       uint64_t version, struct buf *text, struct text_node **ret)
+{
+	struct text_node *node;
+
+	if (buf_error(text) < 0)
+		return -ENOMEM;
+	node = calloc(1, sizeof(*node));
+	if (!node)
+		return -ENOMEM;
+	node->base.row = row;
+	node->version = version;
+	node->text = buf_take(text, &node->len);
+	node_init(fs, &node->base.node, &textfile_kind, row_ino(dir, row), &dir->node);
+	*ret = node;
+	return 0;
+}
+
+/* The newest version that exists as a node, if it is at least `version`. */
+static struct text_node *text_current(struct fs *fs, struct row_dir *dir, unsigned int index,
+				      uint64_t version)
+{
+	struct text_node *text;
+
+	lock_acquire(&fs->tree.lock);
+	text = text_of(dir->children[index]);
+	if (text && text->version < version)
+		text = NULL;
+	if (text) {
+		text->base.node.refs++;
+		if (text->is_listed) {
+			texts_remove_locked(&fs->texts, text);
+			texts_add_locked(&fs->texts, text);
+		}
+	}
+	lock_release(&fs->tree.lock);
+	return text;
+}
+
+/* Make a fresh version the one that the name leads to, unless a newer one already is. */
+static struct text_node *text_install(struct fs *fs, struct row_dir *dir, unsigned int index,
+				      struct text_node *fresh, bool is_listed)
+{
+	struct node **place = &dir->children[index];
+	struct text_node *old;
+
+	lock_acquire(&fs->tree.lock);
+	old = text_of(*place);
+	if (old && old->version >= fresh->version) {
+		old->base.node.refs++;
+	} else {
+		if (old)
+			texts_remove_locked(&fs->texts, old); /* dies when the kernel lets go */
+		old = NULL;
+		*place = &fresh->base.node;
+		if (is_listed)
+			texts_add_locked(&fs->texts, fresh);
+	}
+	lock_release(&fs->tree.lock);
+	if (!old)
+		return fresh;
+	node_unref(fs, &fresh->base.node);
+	return old;
+}
+
+int textfile_get_job(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+		     struct node **ret)
+{
+	struct job_dir *job = dir->job;
+	unsigned int index = row_index(dir, row);
+	auto_snapshot struct job_snapshot snapshot = {0};
+	auto_buf struct buf out = BUF_EMPTY;
+	struct text_node *text;
+	struct job_brief brief;
+	int r;
+
+	/* First this, then the version: see textfile.h. */
+	atomic_fetch_or(&dir->looked, 1u << index);
+	r = job_brief_of(fs, job, &brief);
+	if (r < 0)
+		return r;
+	text = text_current(fs, dir, index, row->is_fixed ? 0 : brief.version);
+	if (!text) {
+		r = engine_snapshot(fs->engine, job->id, &snapshot);
+		if (r < 0)
+			return r;
+		row->render_job(&snapshot, fs->deps.settings->cdn_base, &out);
+		r = text_create(fs, dir, row, snapshot.version, &out, &text);
+		if (r < 0)
+			return r;
+		text->mtime_ms = row->is_fixed ? snapshot.created_at : snapshot.updated_at;
+		text->uid = snapshot.owner_uid;
+		text->gid = snapshot.owner_gid;
+		text = text_install(fs, dir, index, text, job_state_is_final(snapshot.state));
+		texts_trim(fs);
+	}
+	*ret = &text->base.node;
+	return 0;
+}
+
+int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+		      struct node **ret)
+{
+	unsigned int index = row_index(dir, row);
+	auto_buf struct buf out = BUF_EMPTY;
+	struct text_node *text = text_current(fs, dir, index, 0);
+	uint64_t version = 1;
+	int r;
+
+	if (text && row->is_fixed) {
+		*ret = &text->base.node;
+		return 0;
+	}
+	row->render_root(fs, &out);
+	if (text && !buf_error(&out) && out.len == text->len &&
+	    !memcmp(out.data, text->text, out.len)) {
+		*ret = &text->base.node;
+		return 0;
+	}
+	if (text) {
+		version = text->version + 1;
+		node_unref(fs, &text->base.node);
+	}
+	r = text_create(fs, dir, row, version, &out, &text);
+	if (r < 0)
+		return r;
+	text->mtime_ms = row->is_fixed ? fs->since : clock_wall_ms(fs->deps.clock);
+	text->uid = fs->uid;
+	text->gid = fs->gid;
+	*ret = &text_install(fs, dir, index, text, false)->base.node;
+	return 0;
+}
+
+/* ---- a version as a file ---- */
+
+static int text_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)
+{
+	struct text_node *text = text_of(node);
+
+	attr_fill(st, node->ino, text->base.row->mode, text->uid, text->gid, text->mtime_ms);
+	st->st_size = (off_t)text->len;
+	st->st_blocks = (blkcnt_t)((text->len + 511) / 512);
+	/* This version never changes: only the name can come to mean another one. */
+	*timeout = TIMEOUT_STABLE;
+	return 0;
+}
+
+static void text_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC)) {
+		fuse_reply_err(req, EACCES); /* also root's: default_permissions let it through */
+		return;
+	}
+	fi->keep_cache = 1;
+	fi->noflush = 1;
+	fuse_reply_open(req, fi);
+}
+
+static void text_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
+		      struct fuse_file_info *fi)
+{
+	struct text_node *text = text_of(node);
+	size_t at = (uint64_t)off < text->len ? (size_t)off : text->len;
+	size_t n = text->len - at;
+
+	fuse_reply_buf(req, text->text + at, n < size ? n : size);
+}
+
+static void text_detach(struct fs *fs, struct node *node)
+{
+	texts_remove_locked(&fs->texts, text_of(node));
+	row_node_detach(fs, node);
+}
+
+static void text_destroy(struct fs *fs, struct node *node)
+{
+	free(text_of(node)->text);
+	free(node);
+}
+
+const struct node_kind textfile_kind = {
+	.getattr = text_getattr,
+	.open = text_open,
+	.read = text_read,
+	.detach = text_detach,
+	.destroy = text_destroy,
+};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Snapshots: each version of a text is a node of its own, so that its size, its time stamp and every
+ * read of it agree for ever, and the kernel may cache all of it. A name leads to the newest version.
+ *
+ * A look-up first sets the name's `looked` bit and then reads the version; whoever changes the text
+ * raises the version first and then clears the bit (notify.c). So no change is missed, and changes
+ * that nobody has looked at cost nothing.
+ */
+#pragma once
+
+#include "node.h"
+#include "tree.h"
+
+/** Bytes of ended jobs' texts that are kept before the kernel is asked to forget the oldest. */
+#define TEXTS_KEPT_BYTES (256 * 1024)
+
+struct text_node {
+	struct row_node base;
+	/* constant */
+	uint64_t version;
+	char *text; /* owned */
+	size_t len;
+	int64_t mtime_ms;
+	uid_t uid;
+	gid_t gid;
+	/* protected by fs.tree: the list of texts of ended jobs, newest first */
+	struct text_node *newer, *older;
+	bool is_listed;
+};
+
+struct texts {
+	struct text_node *newest, *oldest;
+	size_t bytes;
+};
+
+extern const struct node_kind textfile_kind;
+
+/** tree_row.get of jobs/<id>/status and its like. */
+int textfile_get_job(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+		     struct node **ret);
+/** tree_row.get of README and health. */
+int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+		      struct node **ret);
+static inline struct text_node *text_of(struct node *node)
+{
+	return (struct text_node *)node;
+}

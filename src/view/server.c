@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The texts of the mount itself: health and README. Pure functions, any thread. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storyclip/common/clock.h"
+#include "storyclip/view.h"
+
+/* A list of sentences, each made at once and quoted. */
+struct reasons {
+	struct buf *out;
+	bool has_some;
+};
+
+static void add_reason(struct reasons *reasons, const char *fmt, ...) SC_PRINTF(2, 3);
+static void add_reason(struct reasons *reasons, const char *fmt, ...)
+{
+	char text[ERROR_MESSAGE_SIZE * 2];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	buf_add_str(reasons->out, reasons->has_some ? "," : "");
+	view_json_string(reasons->out, text);
+	reasons->has_some = true;
+}
+
+struct volume {
+	const char *path;
+	int64_t free_bytes; /* or a negative errno */
+};
+enum { VOLUMES = 3 };
+
+static void volumes_of(const struct server_view *server, struct volume volumes[VOLUMES])
+{
+	volumes[0] = (struct volume){server->settings->upload_tmp_dir, server->engine.free_uploads};
+	volumes[1] = (struct volume){server->settings->process_work_dir, server->engine.free_work};
+	volumes[2] = (struct volume){server->settings->output_root, server->engine.free_outputs};
+}
+
+/* Why not all is well: what a person should look at. */
+static bool add_reasons(const struct server_view *server, struct buf *out)
+{
+	const struct engine_stats *engine = &server->engine;
+	struct reasons reasons = {.out = out};
+	struct volume volumes[VOLUMES];
+
+	volumes_of(server, volumes);
+	if (engine->database_error[0])
+		add_reason(&reasons, "database: %s", engine->database_error);
+	if (engine->stuck_processes)
+		add_reason(&reasons, "%u processes were killed but do not end, one is %ld",
+			   engine->stuck_processes, (long)engine->stuck_pid);
+	for (size_t i = 0; i < VOLUMES; i++)
+		if (volumes[i].free_bytes < 0)
+			add_reason(&reasons, "%s: %s", volumes[i].path,
+				   strerror((int)-volumes[i].free_bytes));
+	if (engine->is_stopping)
+		add_reason(&reasons, "the mount is being stopped");
+	return reasons.has_some;
+}
+
+static void add_time(struct buf *out, int64_t wall_ms)
+{
+	char text[CLOCK_UTC_SIZE];
+
+	if (!wall_ms) {
+		buf_add_str(out, "null");
+		return;
+	}
+	clock_format_utc(wall_ms, text);
+	buf_printf(out, "\"%s\"", text);
+}
+
+static void add_text_or_null(struct buf *out, const char *s)
+{
+	if (s && *s)
+		view_json_string(out, s);
+	else
+		buf_add_str(out, "null");
+}
+
+void view_health(const struct server_view *server, struct buf *out)
+{
+	const struct engine_stats *engine = &server->engine;
+	auto_buf struct buf reasons = BUF_EMPTY;
+	struct volume volumes[VOLUMES];
+	bool is_degraded = add_reasons(server, &reasons);
+
+	volumes_of(server, volumes);
+	if (buf_error(&reasons) < 0)
+		out->is_failed = true;
+	buf_printf(out, "{\"status\":\"%s\",\"reasons\":[%s],\"version\":",
+		   is_degraded ? "degraded" : "ok", is_degraded ? reasons.data : "");
+	view_json_string(out, server->version);
+	buf_add_str(out, ",\"since\":");
+	add_time(out, server->since);
+	buf_add_str(out, ",\"libfuse\":");
+	add_text_or_null(out, server->libfuse);
+	buf_add_str(out, ",\"ffmpeg\":");
+	add_text_or_null(out, server->ffmpeg);
+	buf_add_str(out, ",\"database\":{\"path\":");
+	view_json_string(out, server->settings->database);
+	buf_add_str(out, ",\"error\":");
+	add_text_or_null(out, engine->database_error);
+	buf_add_str(out, "},\"volumes\":[");
+	for (size_t i = 0; i < VOLUMES; i++) {
+		buf_add_str(out, i ? ",{\"path\":" : "{\"path\":");
+		view_json_string(out, volumes[i].path);
+		if (volumes[i].free_bytes < 0)
+			buf_add_str(out, ",\"free\":null}");
+		else
+			buf_printf(out, ",\"free\":%" PRId64 "}", volumes[i].free_bytes);
+	}
+	buf_printf(out, "],\"workers\":{\"busy\":%u,\"of\":%u},\"queue\":%u", engine->workers_busy,
+		   engine->workers_of, engine->queued);
+	buf_add_str(out, ",\"watchdog\":{\"lastRun\":");
+	add_time(out, engine->watchdog_last_run);
+	buf_printf(out, ",\"stalled\":%" PRIu64 "},\"uploads\":{\"open\":%u}}\n",
+		   engine->watchdog_stalled, server->uploads_open);
+}
+
+static const char readme[] =
+	"storyclipfs: put a video in, write a request, take the clips out.\n"
+	"\n"
+	"  cp video.mp4 incoming/\n"
+	"  echo '{\"uploadId\":\"video\",\"clipDuration\":5}' > control    (or: echo uploadId=video > control)\n"
+	"  cat control                       the reply, with the job's id\n"
+	"  cat jobs/<id>/progress            0 to 100\n"
+	"  cat jobs/<id>/wait                blocks until the job has ended, then says how\n"
+	"  ls jobs/<id>/clips/               the clips, each as soon as it is whole\n"
+	"  rm -r jobs/<id>                   remove an ended job with its clips\n"
+	"\n"
+	"Requests\n"
+	"  uploadId      the file's path below incoming/, or that without its extension\n"
+	"  clipDuration  seconds per clip, 0.1 to 3600 (5)\n"
+	"  maxClips      at most so many, the first ones (50)\n"
+	"  clips         [{\"start\":1.5,\"end\":4},...] instead of an even split\n"
+	"  cut           exact (default), keyframe, encode\n"
+	"  jobId         an id of your own, [A-Za-z0-9._-]{1,64}\n"
+	"  maxAttempts, userId\n"
+	"  A refused request fails the write; why stands in the reply. Programs keep one descriptor for\n"
+	"  both (exec 3<>control), or choose the jobId.\n"
+	"\n"
+	"A job, jobs/<id>/\n"
+	"  status    JSON: state, progress, and in the end the clips, or the error\n"
+	"  progress  wait  request  log\n"
+	"  control   write \"cancel\"\n"
+	"  source    the upload, while its path is still the same file\n"
+	"  clips/    clip_001.mp4, clip_002.mp4, ...\n"
+	"  by-upload/<uploadId> leads to the newest job of an upload ('/' is written %2F, '%' %25).\n"
+	"\n"
+	"Whoever opens status, progress, request, health or README reads one version of it, whole; open\n"
+	"again for the next one. log grows (tail -f). jobs/<id>/wait blocks: do not walk into it blindly\n"
+	"(grep -r, backups, web servers).\n"
+	"\n"
+	"An upload is complete with the last close of its file, or when it is renamed into place. A request\n"
+	"may come earlier: its job waits. While a job holds an upload, writing to it gives \"Text file busy\";\n"
+	"its name may be removed, renamed or replaced.\n"
+	"\n"
+	"health    how the mount is, JSON\n";
+
+void view_readme(struct buf *out)
+{
+	buf_add_str(out, readme);
+}
