@@ -36,7 +36,15 @@ struct intake_deps {
 int intake_create(const struct intake_deps *deps, struct error *e, struct intake **ret);
 /** Scan UPLOAD_TMP_DIR (states after an unclean end, INTERFACE.md "Uploads"), then start the threads. */
 int intake_start(struct intake *intake, struct error *e);
-/** Finish what is queued (open commands get STOPPING), write the last rows, join. Idempotent. */
+/**
+ * Take no more commands: those that wait and those that come get STOPPING; every intake_reply_fn of
+ * an accepted command has been called when it returns. Files go on being written. Idempotent.
+ */
+void intake_begin_stop(struct intake *intake);
+/**
+ * intake_begin_stop(), then write the last rows, note the uploads that are still open, and that this
+ * was a clean end; join. Best when the mount answers no longer. Idempotent.
+ */
 void intake_stop(struct intake *intake);
 void intake_destroy(struct intake *intake);
 SC_DEFINE_AUTO(intake, intake_destroy)
@@ -54,6 +62,8 @@ void intake_renamed(struct intake *intake, const char *old_path, const char *new
 void intake_unlinked(struct intake *intake, const char *path);
 /** A second name was made by link(2). */
 void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t ino);
+/** A file's times were set (utimens): its row is written anew, so that it stays known as it is. */
+void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path);
 /** Hidden links to subtract from st_nlink. */
 unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino);
 /** Whether opening it for writing, truncating or allocating must give ETXTBSY now. */

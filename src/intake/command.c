@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The command thread. It exists so that no handler of the mount waits for a commit or for the sync
+ * of a hold: a handler queues and returns, and the answer comes from here. Requests are carried out
+ * in the order in which they came.
+ */
+#include "command.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "storyclip/common/buf.h"
+#include "storyclip/common/sync.h"
+#include "submit.h"
+
+struct command {
+	struct command *next;
+	enum command_kind kind;
+	struct caller caller;
+	char job_id[JOB_ID_SIZE];
+	unsigned int clip_number;
+	char *text; /* owned */
+	intake_reply_fn reply;
+	void *context;
+};
+
+struct commands {
+	struct command_deps deps;
+	pthread_t thread;
+	bool is_started;
+	struct lock lock; /* intake.command: below */
+	struct cond cond;
+	bool is_stopping;
+	struct command *first, **last;
+};
+
+static void command_free(struct command *command)
+{
+	free(command->text);
+	free(command);
+}
+
+/* Answer one with what went wrong; free it. */
+static void command_refuse(struct command *command, const struct error *e)
+{
+	auto_buf struct buf json = BUF_EMPTY;
+
+	intake_render_refused(&json, e);
+	command->reply(command->context, e->err, json.data ? json.data : "");
+	command_free(command);
+}
+
+static void command_refuse_stopping(struct command *command)
+{
+	struct error e = {0};
+
+	error_set(&e, SC_STOPPING, "the mount is being stopped");
+	command_refuse(command, &e);
+}
+
+/* ---- one word in jobs/<id>/control ---- */
+
+static int job_command(struct commands *commands, const struct command *command, struct error *e,
+		       struct buf *json)
+{
+	static const struct {
+		const char *word;
+		int (*run)(struct engine *engine, const char *job_id, const struct caller *caller,
+			   struct error *e);
+		const char *message;
+	} words[] = {
+		{"cancel", engine_cancel, "Job cancelled"},
+	};
+	struct engine *engine = commands->deps.intake->engine;
+	const char *start = command->text + strspn(command->text, " \t\r\n");
+	size_t len = strcspn(start, " \t\r\n");
+	struct job_brief brief;
+	int r;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(words); i++) {
+		if (strlen(words[i].word) != len || strncmp(words[i].word, start, len) != 0 ||
+		    start[len + strspn(start + len, " \t\r\n")])
+			continue;
+		r = words[i].run(engine, command->job_id, &command->caller, e);
+		if (r < 0)
+			return r;
+		if (engine_brief(engine, command->job_id, &brief) < 0)
+			brief.state = JOB_CANCELLED;
+		intake_render_accepted(json, command->job_id, brief.state, words[i].message);
+		return 0;
+	}
+	return error_set(e, SC_INVALID_REQUEST, "'%.40s' is not known here; write cancel", start);
+}
+
+static int job_remove(struct commands *commands, const struct command *command, struct error *e)
+{
+	struct engine *engine = commands->deps.intake->engine;
+
+	if (command->clip_number)
+		return engine_remove_clip(engine, command->job_id, command->clip_number,
+					  &command->caller, e);
+	return engine_remove(engine, command->job_id, &command->caller, e);
+}
+
+/* ---- the thread ---- */
+
+static void command_run(struct commands *commands, struct command *command)
+{
+	auto_buf struct buf json = BUF_EMPTY;
+	struct error e = {0};
+	int r = -EINVAL;
+
+	switch (command->kind) {
+	case COMMAND_SUBMIT:
+		r = submit_request(&commands->deps, command->text, &command->caller, &e, &json);
+		break;
+	case COMMAND_JOB:
+		r = job_command(commands, command, &e, &json);
+		break;
+	case COMMAND_REMOVE:
+		r = job_remove(commands, command, &e);
+		break;
+	}
+	if (r < 0) {
+		if (!e.err)
+			error_set_errno(&e, r, SC_INTERNAL, "the command failed");
+		command_refuse(command, &e);
+		return;
+	}
+	command->reply(command->context, 0, json.data ? json.data : "");
+	command_free(command);
+}
+
+static void *commands_run(void *arg)
+{
+	struct commands *commands = arg;
+	bool is_stopping = false;
+
+	while (!is_stopping) {
+		struct command *command;
+
+		lock_acquire(&commands->lock);
+		while (!commands->first && !commands->is_stopping)
+			cond_wait(&commands->cond, &commands->lock);
+		is_stopping = commands->is_stopping;
+		command = is_stopping ? NULL : commands->first;
+		if (command) {
+			commands->first = command->next;
+			if (!commands->first)
+				commands->last = &commands->first;
+		}
+		lock_release(&commands->lock);
+		if (command)
+			command_run(commands, command);
+	}
+	return NULL;
+}
+
+void commands_add(struct commands *commands, enum command_kind kind, const struct caller *caller,
+		  const char *job_id, unsigned int clip_number, const char *text,
+		  intake_reply_fn reply, void *context)
+{
+	struct command *command = calloc(1, sizeof(*command));
+	char *copy = command && text ? strdup(text) : NULL;
+	bool is_stopping;
+
+	if (!command || (text && !copy)) {
+		free(command);
+		reply(context, -ENOMEM, "{\"success\":false,\"error\":\"out of memory\","
+					"\"code\":\"OUT_OF_MEMORY\"}\n");
+		return;
+	}
+	*command = (struct command){.kind = kind,
+				    .caller = *caller,
+				    .clip_number = clip_number,
+				    .text = copy,
+				    .reply = reply,
+				    .context = context};
+	/* An id that is too long is cut, and then it is no job's. */
+	strncat(command->job_id, job_id ? job_id : "", sizeof(command->job_id) - 1);
+	lock_acquire(&commands->lock);
+	is_stopping = commands->is_stopping;
+	if (!is_stopping) {
+		*commands->last = command;
+		commands->last = &command->next;
+		cond_signal(&commands->cond);
+	}
+	lock_release(&commands->lock);
+	if (is_stopping)
+		command_refuse_stopping(command);
+}
+
+int commands_start(struct commands *commands, struct error *e)
+{
+	int r = thread_start(&commands->thread, "command", commands_run, commands);
+
+	if (r < 0)
+		return error_from_errno(e, r, "starting the command thread");
+	commands->is_started = true;
+	return 0;
+}
+
+void commands_stop(struct commands *commands)
+{
+	struct command *rest;
+
+	lock_acquire(&commands->lock);
+	commands->is_stopping = true;
+	rest = commands->first;
+	commands->first = NULL;
+	commands->last = &commands->first;
+	cond_broadcast(&commands->cond);
+	lock_release(&commands->lock);
+	if (commands->is_started)
+		pthread_join(commands->thread, NULL);
+	commands->is_started = false;
+	while (rest) {
+		struct command *next = rest->next;
+
+		command_refuse_stopping(rest);
+		rest = next;
+	}
+}
+
+int commands_create(const struct command_deps *deps, struct commands **ret)
+{
+	struct commands *commands = calloc(1, sizeof(*commands));
+
+	if (!commands)
+		return -ENOMEM;
+	commands->deps = *deps;
+	commands->last = &commands->first;
+	lock_init(&commands->lock);
+	cond_init(&commands->cond);
+	*ret = commands;
+	return 0;
+}
+
+void commands_destroy(struct commands *commands)
+{
+	if (!commands)
+		return;
+	commands_stop(commands);
+	cond_finish(&commands->cond);
+	lock_finish(&commands->lock);
+	free(commands);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The intake as a whole: its parts, made and taken down in order, and the calls that the mount makes.
+ * Any thread; nothing here blocks but start and stop.
+ */
+#include "storyclip/intake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "command.h"
+#include "parse.h"
+#include "registry.h"
+#include "scan.h"
+#include "uploads.h"
+#include "watch.h"
+
+struct intake {
+	struct intake_deps deps;
+	int root_fd;
+	struct uploads *uploads;
+	struct watches *watches;
+	struct registry *registry;
+	struct commands *commands;
+};
+
+static int intake_build(struct intake *intake, struct error *e)
+{
+	struct registry_deps registry;
+	struct command_deps commands;
+	int r;
+
+	intake->root_fd = open(intake->deps.settings->upload_tmp_dir,
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (intake->root_fd < 0)
+		return error_from_errno(e, -errno, "opening %s",
+					intake->deps.settings->upload_tmp_dir);
+	r = uploads_create(&intake->uploads);
+	if (r == 0)
+		r = watches_create(&intake->deps, intake->uploads, &intake->watches);
+	if (r < 0)
+		return error_from_errno(e, r, "starting the intake");
+	registry = (struct registry_deps){&intake->deps, intake->root_fd, intake->uploads,
+					  intake->watches};
+	r = registry_create(&registry, e, &intake->registry);
+	if (r < 0)
+		return r;
+	commands = (struct command_deps){&intake->deps, intake->root_fd, intake->uploads,
+					 intake->watches};
+	r = commands_create(&commands, &intake->commands);
+	return r < 0 ? error_from_errno(e, r, "starting the intake") : 0;
+}
+
+int intake_create(const struct intake_deps *deps, struct error *e, struct intake **ret)
+{
+	auto_of(intake) struct intake *intake = calloc(1, sizeof(*intake));
+	int r;
+
+	if (!intake)
+		return error_from_errno(e, -ENOMEM, "starting the intake");
+	intake->deps = *deps;
+	r = intake_build(intake, e);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(intake);
+	return 0;
+}
+
+int intake_start(struct intake *intake, struct error *e)
+{
+	struct registry_deps deps = {&intake->deps, intake->root_fd, intake->uploads,
+				     intake->watches};
+	int r;
+
+	r = scan_uploads(&deps, intake->registry, e);
+	if (r == 0)
+		r = registry_begin_life(intake->registry, e);
+	if (r == 0)
+		r = registry_start(intake->registry, e);
+	if (r == 0)
+		r = commands_start(intake->commands, e);
+	return r;
+}
+
+void intake_begin_stop(struct intake *intake)
+{
+	commands_stop(intake->commands);
+}
+
+void intake_stop(struct intake *intake)
+{
+	commands_stop(intake->commands);
+	registry_stop(intake->registry);
+}
+
+void intake_destroy(struct intake *intake)
+{
+	if (!intake)
+		return;
+	commands_destroy(intake->commands);
+	registry_destroy(intake->registry);
+	watches_destroy(intake->watches);
+	uploads_destroy(intake->uploads);
+	if (intake->root_fd >= 0)
+		close(intake->root_fd);
+	free(intake);
+}
+
+/* ---- what the mount tells ---- */
+
+void intake_writer_opened(struct intake *intake, dev_t dev, ino_t ino, const char *path)
+{
+	registry_touch(intake->registry);
+	uploads_opened(intake->uploads, dev, ino, path);
+}
+
+void intake_writer_closed(struct intake *intake, dev_t dev, ino_t ino, const char *path, int fd)
+{
+	uploads_closed(intake->uploads, dev, ino, path, fd);
+}
+
+void intake_renamed(struct intake *intake, const char *old_path, const char *new_path, bool is_dir,
+		    dev_t dev, ino_t ino)
+{
+	uploads_renamed(intake->uploads, old_path, new_path, is_dir, dev, ino);
+}
+
+void intake_unlinked(struct intake *intake, const char *path)
+{
+	uploads_unlinked(intake->uploads, path);
+}
+
+void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t ino)
+{
+	uploads_found(intake->uploads, dev, ino, new_path);
+}
+
+void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path)
+{
+	uploads_found(intake->uploads, dev, ino, path);
+}
+
+unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino)
+{
+	return engine_source_links(intake->deps.engine, dev, ino);
+}
+
+bool intake_is_frozen(struct intake *intake, dev_t dev, ino_t ino)
+{
+	return engine_source_links(intake->deps.engine, dev, ino) > 0 &&
+	       !uploads_has_writer(intake->uploads, dev, ino);
+}
+
+unsigned int intake_open_uploads(struct intake *intake)
+{
+	return uploads_open_count(intake->uploads);
+}
+
+/* ---- control files ---- */
+
+void intake_submit(struct intake *intake, const struct caller *caller, const char *text,
+		   intake_reply_fn reply, void *context)
+{
+	commands_add(intake->commands, COMMAND_SUBMIT, caller, NULL, 0, text, reply, context);
+}
+
+void intake_job_command(struct intake *intake, const struct caller *caller, const char *job_id,
+			const char *text, intake_reply_fn reply, void *context)
+{
+	commands_add(intake->commands, COMMAND_JOB, caller, job_id, 0, text, reply, context);
+}
+
+void intake_job_remove(struct intake *intake, const struct caller *caller, const char *job_id,
+		       unsigned int clip_number, intake_reply_fn reply, void *context)
+{
+	commands_add(intake->commands, COMMAND_REMOVE, caller, job_id, clip_number, NULL, reply,
+		     context);
+}
+
+void intake_render_accepted(struct buf *out, const char *job_id, enum job_state state,
+			    const char *message)
+{
+	buf_add_str(out, "{\"success\":true,\"jobId\":");
+	json_string_add(out, job_id);
+	buf_printf(out, ",\"status\":\"%s\",\"message\":", job_state_name(state));
+	json_string_add(out, message);
+	buf_add_str(out, "}\n");
+}
+
+void intake_render_refused(struct buf *out, const struct error *e)
+{
+	buf_add_str(out, "{\"success\":false,\"error\":");
+	json_string_add(out, e->message);
+	buf_printf(out, ",\"code\":\"%s\"}\n", sc_code_name(e->code));
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One request becomes a job. What the registry says about the file decides when the job may run:
+ * the kernel tells of a close only some time after close() has returned, so a request made right
+ * after `cp` often finds a writer still there, and waits for it. The command thread.
+ */
+#include "submit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "parse.h"
+#include "resolve.h"
+#include "storyclip/common/hook.h"
+
+#define GENERATED_TRIES 8
+
+/* job_<ms since 1970>_<8 of 0-9a-z> */
+static int job_id_generate(const struct clock *clock, char out[JOB_ID_SIZE])
+{
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	unsigned char random[64];
+	char tail[9];
+	size_t n = 0;
+
+	while (n < sizeof(tail) - 1) {
+		if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+			return -errno;
+		/* 252 = 7 * 36: the bytes above would make some letters likelier. */
+		for (size_t i = 0; i < sizeof(random) && n < sizeof(tail) - 1; i++)
+			if (random[i] < 252)
+				tail[n++] = letters[random[i] % 36];
+	}
+	tail[n] = '\0';
+	snprintf(out, JOB_ID_SIZE, "job_%lld_%s", (long long)clock_wall_ms(clock), tail);
+	return 0;
+}
+
+/* What the registry and the database know about the file. */
+static enum upload_stage source_stage(const struct command_deps *deps,
+				      const struct resolved *upload)
+{
+	enum upload_stage stage = uploads_ask(deps->uploads, &upload->st, upload->fd);
+	struct upload_row row;
+
+	if (stage != UPLOAD_STAGE_QUIET)
+		return stage;
+	if (store_upload_get(deps->intake->store, upload->path, &row) == 0 &&
+	    row.size == upload->st.st_size && row.mtime_ns == stat_mtime_ns(&upload->st)) {
+		if (row.state == UPLOAD_COMPLETE)
+			return UPLOAD_STAGE_QUIET;
+		if (row.state == UPLOAD_INCOMPLETE_STATE)
+			return UPLOAD_STAGE_INCOMPLETE;
+	}
+	/* Put there behind the mount: whole as it is, once it is on disk. */
+	uploads_found(deps->uploads, upload->st.st_dev, upload->st.st_ino, upload->path);
+	uploads_ask(deps->uploads, &upload->st, upload->fd);
+	return UPLOAD_STAGE_SYNCING;
+}
+
+/* The sync may have ended between the question and the acceptance, and nobody would say so again. */
+static void check_again(const struct command_deps *deps, const struct resolved *upload)
+{
+	struct stat st;
+
+	if (fstat(upload->fd, &st) == 0 &&
+	    uploads_ask(deps->uploads, &st, upload->fd) == UPLOAD_STAGE_QUIET)
+		engine_source_ready(deps->intake->engine, st.st_dev, st.st_ino, st.st_size,
+				    stat_mtime_ns(&st));
+}
+
+static int submit_upload(const struct command_deps *deps, struct request *request,
+			 const struct resolved *upload, const struct caller *caller,
+			 const char *input_json, struct error *e, char job_id[JOB_ID_SIZE])
+{
+	enum upload_stage stage = source_stage(deps, upload);
+	struct job_source source = {
+		.path = upload->path,
+		.fd = upload->fd,
+		.dev = upload->st.st_dev,
+		.ino = upload->st.st_ino,
+		.size = upload->st.st_size,
+		.mtime_ns = stat_mtime_ns(&upload->st),
+		.is_ready = stage == UPLOAD_STAGE_QUIET || stage == UPLOAD_STAGE_INCOMPLETE,
+		.is_incomplete = stage == UPLOAD_STAGE_INCOMPLETE,
+	};
+	bool is_generated = !request->job_id[0];
+	int r = -EEXIST;
+
+	for (int tries = 0; r == -EEXIST && tries < GENERATED_TRIES; tries++) {
+		if (is_generated && (r = job_id_generate(deps->intake->clock, request->job_id)) < 0)
+			return error_from_errno(e, r, "making a job id");
+		hook_reach("intake-before-accept");
+		r = engine_submit(deps->intake->engine, request, input_json, &source, caller, e,
+				  job_id);
+		if (!is_generated)
+			break;
+	}
+	if (r < 0)
+		return r;
+	if (stage == UPLOAD_STAGE_WRITING)
+		watches_add(deps->watches, upload->fd, &upload->st, upload->path);
+	if (!source.is_ready)
+		check_again(deps, upload);
+	return 0;
+}
+
+int submit_request(const struct command_deps *deps, const char *text, const struct caller *caller,
+		   struct error *e, struct buf *json)
+{
+	auto_resolved struct resolved upload = RESOLVED_NONE;
+	auto_request struct request request = {0};
+	auto_buf struct buf input = BUF_EMPTY;
+	char job_id[JOB_ID_SIZE];
+	int r;
+
+	r = request_parse(text, e, &request);
+	if (r < 0)
+		return r;
+	request_to_json(&request, &input);
+	if (buf_error(&input) < 0)
+		return error_from_errno(e, -ENOMEM, "keeping the request");
+	r = resolve_upload(deps->root_fd, request.upload_id, caller, e, &upload);
+	if (r < 0)
+		return r;
+	r = submit_upload(deps, &request, &upload, caller, input.data, e, job_id);
+	if (r < 0)
+		return r;
+	intake_render_accepted(json, job_id, JOB_QUEUED, "Story processing started");
+	return 0;
+}

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The uploads that something is going on with. Keyed by inode: names come and go while a file is
+ * being written, and a job holds bytes, not names.
+ *
+ * An upload stays in the table while it has writers, a sync is due, or it is incomplete. Look-ups by
+ * path walk the table: it holds what is going on now, which is little.
+ */
+#include "uploads.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storyclip/common/log.h"
+#include "storyclip/common/sync.h"
+
+#define BUCKETS_FIRST 64
+
+struct upload {
+	struct upload *next; /* in its bucket */
+	dev_t dev;
+	ino_t ino;
+	unsigned int writers;
+	bool is_due;   /* sync and row are due */
+	bool is_taken; /* … and the registry thread is at it */
+	int sync_fd;   /* what to sync; -1: by path */
+	uint64_t generation; /* rises with every event: a sync that was overtaken does not count */
+	bool is_incomplete;
+	int64_t incomplete_size, incomplete_mtime_ns;
+	char **paths; /* its names, as far as they were told */
+	size_t n_paths;
+};
+
+struct uploads {
+	struct lock lock; /* intake.registry: all below */
+	struct cond due_cond;
+	bool is_woken;
+	struct upload **buckets;
+	size_t n_buckets, n_uploads;
+	unsigned int n_open; /* with writers */
+	size_t n_due;
+	uint64_t generation;
+	struct due changes; /* only its changes */
+};
+
+/* A row that cannot be noted for lack of memory is written later: the upload is found at the next
+ * request or scan. Nothing is lost but its state `open`. */
+static void note_locked(struct uploads *uploads, enum upload_change_kind kind, const char *path,
+			const char *new_path, enum upload_state state)
+	SC_REQUIRES(&uploads->lock)
+{
+	if (due_add(&uploads->changes, kind, path, new_path, state, NULL) < 0)
+		log_error_with(-ENOMEM, "noting a change of upload '%s'", path);
+	cond_signal(&uploads->due_cond);
+}
+
+/* ---- the table ---- */
+
+static size_t bucket_of(const struct uploads *uploads, dev_t dev, ino_t ino)
+{
+	uint64_t h = ((uint64_t)ino ^ ((uint64_t)dev << 40)) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (size_t)(h >> 32) & (uploads->n_buckets - 1);
+}
+
+static struct upload *find_locked(struct uploads *uploads, dev_t dev, ino_t ino)
+	SC_REQUIRES(&uploads->lock)
+{
+	struct upload *u = uploads->buckets[bucket_of(uploads, dev, ino)];
+
+	while (u && (u->ino != ino || u->dev != dev))
+		u = u->next;
+	return u;
+}
+
+static void grow_locked(struct uploads *uploads) SC_REQUIRES(&uploads->lock)
+{
+	size_t n_old = uploads->n_buckets;
+	struct upload **old = uploads->buckets, **buckets = calloc(n_old * 4, sizeof(*buckets));
+
+	if (!buckets) /* longer chains, nothing else */
+		return;
+	uploads->buckets = buckets;
+	uploads->n_buckets = n_old * 4;
+	for (size_t i = 0; i < n_old; i++) {
+		struct upload *u, *next;
+
+		for (u = old[i]; u; u = next) {
+			size_t b = bucket_of(uploads, u->dev, u->ino);
+
+			next = u->next;
+			u->next = buckets[b];
+			buckets[b] = u;
+		}
+	}
+	free(old);
+}
+
+static struct upload *get_locked(struct uploads *uploads, dev_t dev, ino_t ino)
+	SC_REQUIRES(&uploads->lock)
+{
+	struct upload *u = find_locked(uploads, dev, ino);
+	size_t b;
+
+	if (u)
+		return u;
+	u = calloc(1, sizeof(*u));
+	if (!u) {
+		log_error_with(-ENOMEM, "noting an upload");
+		return NULL;
+	}
+	if (uploads->n_uploads >= uploads->n_buckets)
+		grow_locked(uploads);
+	*u = (struct upload){.dev = dev, .ino = ino, .sync_fd = -1};
+	b = bucket_of(uploads, dev, ino);
+	u->next = uploads->buckets[b];
+	uploads->buckets[b] = u;
+	uploads->n_uploads++;
+	return u;
+}
+
+static void upload_free(struct upload *u)
+{
+	if (u->sync_fd >= 0)
+		close(u->sync_fd);
+	for (size_t i = 0; i < u->n_paths; i++)
+		free(u->paths[i]);
+	free(u->paths);
+	free(u);
+}
+
+/* Forget it when nothing goes on with it any more. */
+static void settle_locked(struct uploads *uploads, struct upload *u) SC_REQUIRES(&uploads->lock)
+{
+	struct upload **at = &uploads->buckets[bucket_of(uploads, u->dev, u->ino)];
+
+	/* Without a name and a descriptor there is nothing to sync, and nothing that is incomplete;
+	 * a job that waited for it would have left its descriptor (uploads_ask). */
+	if (!u->writers && !u->n_paths && u->sync_fd < 0 && !u->is_taken) {
+		uploads->n_due -= u->is_due;
+		u->is_due = u->is_incomplete = false;
+	}
+	if (u->writers || u->is_due || u->is_incomplete)
+		return;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	uploads->n_uploads--;
+	upload_free(u);
+}
+
+/* ---- names ---- */
+
+static bool has_path(const struct upload *u, const char *path)
+{
+	for (size_t i = 0; i < u->n_paths; i++)
+		if (!strcmp(u->paths[i], path))
+			return true;
+	return false;
+}
+
+static void add_path(struct upload *u, const char *path)
+{
+	char **paths, *copy;
+
+	if (has_path(u, path))
+		return;
+	paths = reallocarray(u->paths, u->n_paths + 1, sizeof(*paths));
+	if (!paths)
+		return;
+	u->paths = paths;
+	copy = strdup(path);
+	if (copy)
+		u->paths[u->n_paths++] = copy;
+}
+
+static bool drop_path(struct upload *u, const char *path)
+{
+	for (size_t i = 0; i < u->n_paths; i++) {
+		if (strcmp(u->paths[i], path) != 0)
+			continue;
+		free(u->paths[i]);
+		u->paths[i] = u->paths[--u->n_paths];
+		return true;
+	}
+	return false;
+}
+
+/* Names below a renamed directory. */
+static bool move_paths(struct upload *u, const char *old_dir, const char *new_dir)
+{
+	size_t len = strlen(old_dir);
+	bool is_moved = false;
+
+	for (size_t i = 0; i < u->n_paths; i++) {
+		char *moved;
+
+		if (strncmp(u->paths[i], old_dir, len) != 0 || u->paths[i][len] != '/')
+			continue;
+		if (asprintf(&moved, "%s%s", new_dir, u->paths[i] + len) < 0)
+			continue;
+		free(u->paths[i]);
+		u->paths[i] = moved;
+		is_moved = true;
+	}
+	return is_moved;
+}
+
+/* No upload has this name any more. */
+static void forget_name_locked(struct uploads *uploads, const char *path) SC_REQUIRES(&uploads->lock)
+{
+	for (size_t b = 0; b < uploads->n_buckets; b++) {
+		struct upload *u = uploads->buckets[b], *next;
+
+		for (; u; u = next) {
+			next = u->next;
+			if (drop_path(u, path))
+				settle_locked(uploads, u);
+		}
+	}
+}
+
+/* ---- events ---- */
+
+static void make_due_locked(struct uploads *uploads, struct upload *u) SC_REQUIRES(&uploads->lock)
+{
+	u->generation = ++uploads->generation;
+	if (u->writers)
+		return;
+	if (!u->is_due || u->is_taken)
+		uploads->n_due++;
+	u->is_due = true;
+	u->is_taken = false;
+	cond_signal(&uploads->due_cond);
+}
+
+void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = get_locked(uploads, dev, ino);
+	if (u) {
+		u->generation = ++uploads->generation;
+		if (u->is_due && !u->is_taken)
+			uploads->n_due--;
+		u->is_due = u->is_taken = false; /* the new writer's close makes it due again */
+		add_path(u, path);
+		if (u->writers++ == 0) {
+			uploads->n_open++;
+			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
+		}
+	}
+	lock_release(&uploads->lock);
+}
+
+void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, int fd)
+{
+	int sync_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* on failure it is opened by its path */
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = find_locked(uploads, dev, ino);
+	if (u && u->writers && --u->writers == 0) {
+		uploads->n_open--;
+		u->is_incomplete = false;
+		if (u->sync_fd < 0)
+			u->sync_fd = take_fd(&sync_fd);
+		make_due_locked(uploads, u);
+	}
+	lock_release(&uploads->lock);
+	if (sync_fd >= 0)
+		close(sync_fd);
+}
+
+static void rename_dir_locked(struct uploads *uploads, const char *old_path, const char *new_path)
+	SC_REQUIRES(&uploads->lock)
+{
+	for (size_t b = 0; b < uploads->n_buckets; b++)
+		for (struct upload *u = uploads->buckets[b]; u; u = u->next)
+			if (move_paths(u, old_path, new_path) && u->is_due)
+				make_due_locked(uploads, u); /* its row has moved as well */
+}
+
+void uploads_renamed(struct uploads *uploads, const char *old_path, const char *new_path,
+		     bool is_dir, dev_t dev, ino_t ino)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	note_locked(uploads, UPLOAD_DELETE, new_path, NULL, UPLOAD_COMPLETE);
+	note_locked(uploads, UPLOAD_RENAME, old_path, new_path, UPLOAD_COMPLETE);
+	if (is_dir) {
+		rename_dir_locked(uploads, old_path, new_path);
+	} else {
+		forget_name_locked(uploads, new_path);
+		u = get_locked(uploads, dev, ino);
+		if (u) {
+			drop_path(u, old_path);
+			add_path(u, new_path);
+			make_due_locked(uploads, u);
+		}
+	}
+	lock_release(&uploads->lock);
+}
+
+void uploads_unlinked(struct uploads *uploads, const char *path)
+{
+	lock_acquire(&uploads->lock);
+	note_locked(uploads, UPLOAD_DELETE, path, NULL, UPLOAD_COMPLETE);
+	forget_name_locked(uploads, path);
+	lock_release(&uploads->lock);
+}
+
+void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = get_locked(uploads, dev, ino);
+	if (u) {
+		add_path(u, path);
+		if (u->writers)
+			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
+		make_due_locked(uploads, u);
+	}
+	lock_release(&uploads->lock);
+}
+
+void uploads_incomplete(struct uploads *uploads, const struct stat *st, const char *path)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = get_locked(uploads, st->st_dev, st->st_ino);
+	if (u) {
+		add_path(u, path);
+		u->is_incomplete = true;
+		u->incomplete_size = st->st_size;
+		u->incomplete_mtime_ns = stat_mtime_ns(st);
+	}
+	lock_release(&uploads->lock);
+}
+
+/* ---- questions ---- */
+
+enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, int fd)
+{
+	enum upload_stage stage = UPLOAD_STAGE_QUIET;
+	int sync_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = find_locked(uploads, st->st_dev, st->st_ino);
+	if (u && u->writers)
+		stage = UPLOAD_STAGE_WRITING;
+	else if (u && u->is_incomplete && u->incomplete_size == st->st_size &&
+		 u->incomplete_mtime_ns == stat_mtime_ns(st))
+		stage = UPLOAD_STAGE_INCOMPLETE;
+	else if (u && u->is_due)
+		stage = UPLOAD_STAGE_SYNCING;
+	if (u && u->is_due && !u->is_taken && u->sync_fd < 0)
+		u->sync_fd = take_fd(&sync_fd);
+	lock_release(&uploads->lock);
+	if (sync_fd >= 0)
+		close(sync_fd);
+	return stage;
+}
+
+bool uploads_has_writer(struct uploads *uploads, dev_t dev, ino_t ino)
+{
+	struct upload *u;
+	bool has_writer;
+
+	lock_acquire(&uploads->lock);
+	u = find_locked(uploads, dev, ino);
+	has_writer = u && u->writers;
+	lock_release(&uploads->lock);
+	return has_writer;
+}
+
+unsigned int uploads_open_count(struct uploads *uploads)
+{
+	unsigned int n;
+
+	lock_acquire(&uploads->lock);
+	n = uploads->n_open;
+	lock_release(&uploads->lock);
+	return n;
+}
+
+void uploads_each_open(struct uploads *uploads, void (*each)(void *context, const char *path),
+		       void *context)
+{
+	lock_acquire(&uploads->lock);
+	for (size_t b = 0; b < uploads->n_buckets; b++)
+		for (struct upload *u = uploads->buckets[b]; u; u = u->next)
+			for (size_t i = 0; u->writers && i < u->n_paths; i++)
+				each(context, u->paths[i]);
+	lock_release(&uploads->lock);
+}
+
+/* ---- the registry thread ---- */
+
+void uploads_wait(struct uploads *uploads, int64_t timeout_ms, bool is_pause)
+{
+	lock_acquire(&uploads->lock);
+	while (!uploads->is_woken &&
+	       (is_pause || (!uploads->n_due && !uploads->changes.n_changes)))
+		if (!cond_wait_for(&uploads->due_cond, &uploads->lock, timeout_ms))
+			break;
+	uploads->is_woken = false;
+	lock_release(&uploads->lock);
+}
+
+void uploads_wake(struct uploads *uploads)
+{
+	lock_acquire(&uploads->lock);
+	uploads->is_woken = true;
+	cond_broadcast(&uploads->due_cond);
+	lock_release(&uploads->lock);
+}
+
+static int take_sync_locked(struct uploads *uploads, struct upload *u, struct due_sync *sync)
+	SC_REQUIRES(&uploads->lock)
+{
+	*sync = (struct due_sync){.dev = u->dev, .ino = u->ino, .fd = -1,
+				  .generation = u->generation, .is_incomplete = u->is_incomplete};
+	sync->paths = calloc(u->n_paths ? u->n_paths : 1, sizeof(*sync->paths));
+	if (!sync->paths)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n_paths; i++) {
+		sync->paths[i] = strdup(u->paths[i]);
+		if (!sync->paths[i])
+			break;
+		sync->n_paths++;
+	}
+	sync->fd = take_fd(&u->sync_fd);
+	u->is_taken = true;
+	uploads->n_due--;
+	return 0;
+}
+
+static void take_syncs_locked(struct uploads *uploads, size_t max, struct due *ret)
+	SC_REQUIRES(&uploads->lock)
+{
+	size_t n = uploads->n_due < max ? uploads->n_due : max;
+
+	ret->syncs = n ? calloc(n, sizeof(*ret->syncs)) : NULL;
+	if (!ret->syncs)
+		return;
+	for (size_t b = 0; b < uploads->n_buckets; b++) {
+		for (struct upload *u = uploads->buckets[b]; u; u = u->next) {
+			if (!u->is_due || u->is_taken || ret->n_syncs == n)
+				continue;
+			if (take_sync_locked(uploads, u, &ret->syncs[ret->n_syncs]) < 0)
+				return;
+			ret->n_syncs++;
+		}
+	}
+}
+
+void uploads_take(struct uploads *uploads, size_t max_syncs, struct due *ret)
+{
+	lock_acquire(&uploads->lock);
+	*ret = uploads->changes;
+	memset(&uploads->changes, 0, sizeof(uploads->changes));
+	take_syncs_locked(uploads, max_syncs, ret);
+	lock_release(&uploads->lock);
+}
+
+void uploads_give_back(struct uploads *uploads, struct due *due)
+{
+	struct due newer;
+
+	lock_acquire(&uploads->lock);
+	newer = uploads->changes;
+	for (size_t i = 0; i < newer.n_changes; i++)
+		if (due_add_copy(due, &newer.changes[i]) < 0)
+			break;
+	uploads->changes = (struct due){.changes = due->changes,
+					.n_changes = due->n_changes,
+					.cap_changes = due->cap_changes};
+	lock_release(&uploads->lock);
+	due->changes = newer.changes; /* copied; freed with *due */
+	due->n_changes = newer.n_changes;
+	due->cap_changes = newer.cap_changes;
+}
+
+bool uploads_synced(struct uploads *uploads, const struct due_sync *sync)
+{
+	bool is_current = false;
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = find_locked(uploads, sync->dev, sync->ino);
+	if (u && u->generation == sync->generation && u->is_taken) {
+		is_current = true;
+		u->is_due = u->is_taken = false;
+		if (u->is_incomplete) {
+			u->incomplete_size = sync->st.st_size;
+			u->incomplete_mtime_ns = stat_mtime_ns(&sync->st);
+		}
+		settle_locked(uploads, u);
+	}
+	lock_release(&uploads->lock);
+	return is_current;
+}
+
+void uploads_sync_failed(struct uploads *uploads, struct due_sync *sync)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = find_locked(uploads, sync->dev, sync->ino);
+	if (u && u->sync_fd < 0)
+		u->sync_fd = take_fd(&sync->fd);
+	if (u && u->generation == sync->generation && u->is_taken) {
+		u->is_taken = false;
+		uploads->n_due++;
+	}
+	lock_release(&uploads->lock);
+}
+
+/* ---- lifetime ---- */
+
+int uploads_create(struct uploads **ret)
+{
+	struct uploads *uploads = calloc(1, sizeof(*uploads));
+
+	if (!uploads)
+		return -ENOMEM;
+	uploads->buckets = calloc(BUCKETS_FIRST, sizeof(struct upload *));
+	if (!uploads->buckets) {
+		free(uploads);
+		return -ENOMEM;
+	}
+	uploads->n_buckets = BUCKETS_FIRST;
+	lock_init(&uploads->lock);
+	cond_init(&uploads->due_cond);
+	*ret = uploads;
+	return 0;
+}
+
+void uploads_destroy(struct uploads *uploads)
+{
+	if (!uploads)
+		return;
+	for (size_t b = 0; b < uploads->n_buckets; b++) {
+		struct upload *u, *next;
+
+		for (u = uploads->buckets[b]; u; u = next) {
+			next = u->next;
+			upload_free(u);
+		}
+	}
+	free(uploads->buckets);
+	due_finish(&uploads->changes);
+	cond_finish(&uploads->due_cond);
+	lock_finish(&uploads->lock);
+	free(uploads);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The uploads that something is going on with, in memory: open for writing, closed but not yet
+ * synced, known to be incomplete. An upload that is complete and has its row is not kept here, so
+ * memory does not grow with what lies in incoming/.
+ *
+ * Events come from the mount's handlers: they take the lock intake.registry, allocate a little and
+ * return; never a disk. The registry thread takes out what is due. Any thread unless said otherwise.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "due.h"
+#include "storyclip/common/macros.h"
+#include "storyclip/store.h"
+
+struct uploads;
+
+enum upload_stage {
+	UPLOAD_STAGE_QUIET,      /* nothing goes on: the database knows it, or nobody does */
+	UPLOAD_STAGE_WRITING,    /* open for writing */
+	UPLOAD_STAGE_SYNCING,    /* closed, renamed or found: sync and row are due */
+	UPLOAD_STAGE_INCOMPLETE, /* cut off by an unclean end */
+};
+
+int uploads_create(struct uploads **ret);
+void uploads_destroy(struct uploads *uploads);
+SC_DEFINE_AUTO(uploads, uploads_destroy)
+
+/* ---- events ---- */
+
+void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
+/** @param fd  dup'ed: what the sync works on */
+void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, int fd);
+void uploads_renamed(struct uploads *uploads, const char *old_path, const char *new_path,
+		     bool is_dir, dev_t dev, ino_t ino);
+void uploads_unlinked(struct uploads *uploads, const char *path);
+/** Found, linked, or changed in its times: sync it and write its row (again). */
+void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
+/** Cut off by an unclean end: while size and mtime are these. */
+void uploads_incomplete(struct uploads *uploads, const struct stat *st, const char *path);
+
+/* ---- questions ---- */
+
+/**
+ * What goes on with a file.
+ * @param st  the file as it is now
+ * @param fd  the file, opened; dup'ed when a sync is due, so that it is made (and told to the
+ * engine) even when the file's last name goes away before
+ */
+enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, int fd);
+bool uploads_has_writer(struct uploads *uploads, dev_t dev, ino_t ino);
+unsigned int uploads_open_count(struct uploads *uploads);
+/** Call each for every upload open for writing, the lock held: it must only note things down. */
+void uploads_each_open(struct uploads *uploads, void (*each)(void *context, const char *path),
+		       void *context);
+
+/* ---- the registry thread ---- */
+
+/**
+ * Wait until something is due, uploads_wake() was called or the time is up.
+ * @param is_pause  whatever is due can wait: only the other two end it
+ */
+void uploads_wait(struct uploads *uploads, int64_t timeout_ms, bool is_pause);
+void uploads_wake(struct uploads *uploads);
+/** Take out what is due, at most max_syncs of the syncs. What the memory did not suffice for stays. */
+void uploads_take(struct uploads *uploads, size_t max_syncs, struct due *ret);
+/** Give changes back that could not be written; they come first next time. */
+void uploads_give_back(struct uploads *uploads, struct due *due);
+/** A sync has been made and its row written. @return whether nothing newer has happened to it */
+bool uploads_synced(struct uploads *uploads, const struct due_sync *sync);
+/** Try a sync again later: its row could not be written. */
+void uploads_sync_failed(struct uploads *uploads, struct due_sync *sync);
