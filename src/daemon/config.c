@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One table of settings: names, kind, range, default, help. Reading, checking, the messages and
+ * --help all walk it. Main thread, before any other.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "env_file.h"
+#include "places.h"
+#include "storyclip/common/macros.h"
+
+#define DEFAULT_OWNER "www-data:www-data"
+#define MS 1000
+
+enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_OWNER };
+
+struct setting {
+	const char *option;
+	const char *env;
+	enum kind kind;
+	size_t offset;       /* of its field in struct settings */
+	int64_t min, max;    /* KIND_COUNT; KIND_SECONDS: milliseconds */
+	const char *range;   /* the same for a person */
+	const char *fallback; /* a path that begins with ROOT/ is one in it; NULL: see settings_defaults */
+	const char *help;
+};
+
+#define FIELD(name) offsetof(struct settings, name)
+
+static const struct setting settings_table[] = {
+	{"upload_tmp_dir", "UPLOAD_TMP_DIR", KIND_PATH, FIELD(upload_tmp_dir),
+	 .fallback = "ROOT/tmp/uploads", .help = "where the files of incoming/ lie"},
+	{"process_work_dir", "PROCESS_WORK_DIR", KIND_PATH, FIELD(process_work_dir),
+	 .fallback = "ROOT/work", .help = "where unfinished clips lie"},
+	{"output_root", "OUTPUT_ROOT", KIND_PATH, FIELD(output_root), .fallback = "ROOT/outputs",
+	 .help = "where finished clips lie"},
+	{"cdn_base", "CDN_BASE", KIND_TEXT, FIELD(cdn_base), .fallback = "",
+	 .help = "what the URLs of clips begin with (none: paths in the mount)"},
+	{"database", "STORYCLIP_DATABASE", KIND_PATH, FIELD(database),
+	 .fallback = "ROOT/database/storyclip.db", .help = "the database, on a local file system"},
+	{"workers", "STORYCLIP_WORKERS", KIND_COUNT, FIELD(workers), 1, 1024, "1 to 1024",
+	 .help = "jobs at a time (number of CPUs)"},
+	{"stall_timeout", "STORYCLIP_STALL_TIMEOUT", KIND_SECONDS, FIELD(stall_timeout_ms), MS / 10,
+	 INT64_C(604800) * MS, "0.1 to 604800 seconds", "300",
+	 "seconds without work after which a job has stalled"},
+	{"watchdog_interval", "STORYCLIP_WATCHDOG_INTERVAL", KIND_SECONDS,
+	 FIELD(watchdog_interval_ms), MS / 10, INT64_C(86400) * MS, "0.1 to 86400 seconds", "60",
+	 "seconds between two looks for stalled jobs"},
+	{"max_attempts", "STORYCLIP_MAX_ATTEMPTS", KIND_COUNT, FIELD(max_attempts), 1, 100, "1 to 100",
+	 "2", "tries before a passing failure is final"},
+	{"upload_wait", "STORYCLIP_UPLOAD_WAIT", KIND_SECONDS, FIELD(upload_wait_ms), 0,
+	 INT64_C(604800) * MS, "0 to 604800 seconds", "300",
+	 "seconds without a byte after which an open upload's job fails"},
+	{"max_queue", "STORYCLIP_MAX_QUEUE", KIND_COUNT, FIELD(max_queue), 1, 1000000,
+	 "1 to 1000000", "10000", "jobs that may wait"},
+	{"log", "STORYCLIP_LOG", KIND_PATH, FIELD(log_file),
+	 .help = "the log (journal or syslog; standard error with -f)"},
+	{"output_owner", "STORYCLIP_OUTPUT_OWNER", KIND_OWNER, 0, .range = "USER:GROUP",
+	 .help = "who owns the finished clips (" DEFAULT_OWNER " if there is one, and run by root)"},
+};
+
+/* Options without a setting: what mount(8) and fstab(5) say to others, and to the mount itself. */
+static const char *const ignored_options[] = {
+	"nofail", "_netdev", "noauto", "auto", "user", "nouser", "users", "rw", "defaults",
+	"suid", "nosuid", "dev", "nodev", "exec", "noexec", "default_permissions", "config",
+};
+
+/* A value and where it came from, for the messages. */
+struct given {
+	const char *value; /* NULL: nowhere */
+	const char *name;  /* as it was spelled there */
+	const char *from;
+};
+
+static void *field_of(struct settings *settings, const struct setting *setting)
+{
+	return (char *)settings + setting->offset;
+}
+
+static int refuse(const struct given *given, struct error *e, const char *why)
+{
+	return error_set(e, SC_INVALID_REQUEST, "%s=%s (%s): %s", given->name, given->value,
+			 given->from, why);
+}
+
+/* ---- one kind of value each ---- */
+
+static int read_path(const struct setting *setting, const struct given *given, struct error *e,
+		     struct settings *settings)
+{
+	char **field = field_of(settings, setting), why[128];
+	int r;
+
+	if (!*given->value)
+		return refuse(given, e, "is empty; give a path");
+	r = place_resolve(given->value, field);
+	if (r < 0) {
+		snprintf(why, sizeof(why), "cannot be used: %s", strerrordesc_np(-r));
+		return refuse(given, e, why);
+	}
+	return 0;
+}
+
+static int read_text(const struct setting *setting, const struct given *given, struct error *e,
+		     struct settings *settings)
+{
+	char **field = field_of(settings, setting);
+
+	for (const unsigned char *p = (const unsigned char *)given->value; *p; p++)
+		if (*p <= ' ' || *p == 0x7f || *p == '"' || *p == '\\')
+			return refuse(given, e, "must be one word, without blanks and quotes");
+	*field = strdup(given->value);
+	return *field ? 0 : -ENOMEM;
+}
+
+/* Digits only, so that "3x", "-1" and " 3" are refused. */
+static int read_count(const struct setting *setting, const struct given *given, struct error *e,
+		      struct settings *settings)
+{
+	unsigned int *field = field_of(settings, setting);
+	unsigned long long n = 0;
+	char why[128];
+
+	for (const char *p = given->value; *p || p == given->value; p++) {
+		if (*p < '0' || *p > '9' || n > UINT_MAX) {
+			snprintf(why, sizeof(why), "must be a whole number, %s", setting->range);
+			return refuse(given, e, why);
+		}
+		n = n * 10 + (unsigned int)(*p - '0');
+	}
+	if (n < (unsigned long long)setting->min || n > (unsigned long long)setting->max) {
+		snprintf(why, sizeof(why), "is out of range; %s", setting->range);
+		return refuse(given, e, why);
+	}
+	*field = (unsigned int)n;
+	return 0;
+}
+
+static int read_seconds(const struct setting *setting, const struct given *given, struct error *e,
+			struct settings *settings)
+{
+	int64_t *field = field_of(settings, setting);
+	int64_t ms = 0, unit = MS;
+	bool has_point = false, has_digit = false;
+	char why[128];
+
+	for (const char *p = given->value; *p; p++) {
+		if (*p == '.' && !has_point) {
+			has_point = true;
+		} else if (*p >= '0' && *p <= '9' && ms < INT64_C(1000000000000)) {
+			has_digit = true;
+			if (has_point) /* what is finer than a millisecond is cut off */
+				unit /= 10;
+			ms = has_point ? ms + (*p - '0') * unit : ms * 10 + (*p - '0') * INT64_C(1000);
+		} else {
+			has_digit = false;
+			break;
+		}
+	}
+	if (!has_digit) {
+		snprintf(why, sizeof(why), "must be a number of seconds, %s", setting->range);
+		return refuse(given, e, why);
+	}
+	if (ms < setting->min || ms > setting->max) {
+		snprintf(why, sizeof(why), "is out of range; %s", setting->range);
+		return refuse(given, e, why);
+	}
+	*field = ms;
+	return 0;
+}
+
+static bool all_digits(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")] && strlen(s) < 10;
+}
+
+/* @return 0, or -ENOENT: no such user or group */
+static int owner_look_up(const char *user, const char *group, struct settings *settings)
+{
+	const struct passwd *pw = getpwnam(user);
+	const struct group *gr = getgrnam(group);
+
+	if ((!pw && !all_digits(user)) || (!gr && !all_digits(group)))
+		return -ENOENT;
+	settings->output_uid = pw ? pw->pw_uid : (uid_t)strtoul(user, NULL, 10);
+	settings->output_gid = gr ? gr->gr_gid : (gid_t)strtoul(group, NULL, 10);
+	settings->has_output_owner = true;
+	return 0;
+}
+
+static int read_owner(const struct setting *setting, const struct given *given, struct error *e,
+		      struct settings *settings)
+{
+	auto_free char *user = strdup(given->value);
+	char *colon = user ? strchr(user, ':') : NULL;
+
+	if (!user)
+		return -ENOMEM;
+	if (!colon || colon == user || !colon[1])
+		return refuse(given, e, "must be USER:GROUP");
+	if (geteuid() != 0)
+		return refuse(given, e, "only root can give files to somebody; leave it out");
+	*colon = '\0';
+	if (owner_look_up(user, colon + 1, settings) < 0)
+		return refuse(given, e, "there is no such user or group");
+	return 0;
+}
+
+static int setting_read(const struct setting *setting, const struct given *given, struct error *e,
+			struct settings *settings)
+{
+	static int (*const readers[])(const struct setting *setting, const struct given *given,
+				      struct error *e, struct settings *settings) = {
+		[KIND_PATH] = read_path,       [KIND_TEXT] = read_text,
+		[KIND_COUNT] = read_count,     [KIND_SECONDS] = read_seconds,
+		[KIND_OWNER] = read_owner,
+	};
+	int r = readers[setting->kind](setting, given, e, settings);
+
+	return r == -ENOMEM ? error_from_errno(e, r, "reading %s", setting->option) : r;
+}
+
+/* ---- where values come from ---- */
+
+static const struct setting *setting_find(const char *option)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(settings_table); i++)
+		if (!strcmp(settings_table[i].option, option))
+			return &settings_table[i];
+	return NULL;
+}
+
+static bool option_is_ignored(const char *name)
+{
+	if (!strncmp(name, "x-", 2))
+		return true;
+	for (size_t i = 0; i < SC_ARRAY_SIZE(ignored_options); i++)
+		if (!strcmp(ignored_options[i], name))
+			return true;
+	return false;
+}
+
+/* Every option has a meaning: a misspelled one must not be silently no setting. */
+static int options_check(const struct command_line *line, struct error *e,
+			 struct fs_mount_options *mount)
+{
+	for (size_t i = 0; i < line->n_options; i++) {
+		const struct mount_option *option = &line->options[i];
+
+		if (setting_find(option->name)) {
+			if (!option->value)
+				return error_set(e, SC_INVALID_REQUEST,
+						 "option %s needs a value: %s=...", option->name,
+						 option->name);
+		} else if (!strcmp(option->name, "allow_other")) {
+			mount->allow_other = true;
+		} else if (!strcmp(option->name, "ro")) {
+			mount->read_only = true;
+		} else if (!option_is_ignored(option->name)) {
+			return error_set(e, SC_INVALID_REQUEST,
+					 "option %s%s%s is not known; see storyclipfs --help",
+					 option->name, option->value ? "=" : "",
+					 option->value ? option->value : "");
+		}
+	}
+	return 0;
+}
+
+/* An empty variable is one that is not set; an option that was written out empty is a value. */
+static struct given setting_given(const struct setting *setting, const struct command_line *line,
+				  const struct env_file *file)
+{
+	const char *value;
+
+	for (size_t i = line->n_options; i > 0; i--)
+		if (!strcmp(line->options[i - 1].name, setting->option))
+			return (struct given){line->options[i - 1].value, setting->option,
+					      "mount option"};
+	value = getenv(setting->env);
+	if (value && *value)
+		return (struct given){value, setting->env, "environment"};
+	value = env_file_get(file, setting->env);
+	if (value && *value)
+		return (struct given){value, setting->env, line->config_file};
+	return (struct given){NULL, setting->option, "default"};
+}
+
+/* The defaults that are not a text in the table. */
+static void settings_defaults(struct settings *settings)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!settings->workers)
+		settings->workers = cpus > 0 && cpus <= 1024 ? (unsigned int)cpus : 1;
+	if (!settings->has_output_owner && geteuid() == 0)
+		owner_look_up("www-data", "www-data", settings);
+}
+
+static int setting_apply(const struct setting *setting, struct given given, struct error *e,
+			 struct settings *settings)
+{
+	auto_free char *in_root = NULL;
+
+	if (!given.value && !setting->fallback)
+		return 0;
+	if (!given.value && !strncmp(setting->fallback, "ROOT/", 5)) {
+		if (asprintf(&in_root, "%s%s", settings->root, setting->fallback + 4) < 0)
+			return error_from_errno(e, -ENOMEM, "reading %s", setting->option);
+		given.value = in_root;
+	} else if (!given.value) {
+		given.value = setting->fallback;
+	}
+	return setting_read(setting, &given, e, settings);
+}
+
+int settings_load(const struct command_line *line, struct error *e, struct settings *ret,
+		  struct fs_mount_options *mount, bool *is_usage)
+{
+	auto_settings struct settings settings = {0};
+	auto_env_file struct env_file file = {0};
+	int r;
+
+	r = options_check(line, e, mount);
+	*is_usage = r < 0;
+	if (r == 0 && line->config_file)
+		r = env_file_read(line->config_file, e, &file);
+	if (r < 0)
+		return r;
+	r = place_resolve(line->root, &settings.root);
+	if (r < 0)
+		return error_from_errno(e, r, "ROOT %s cannot be used", line->root);
+	r = place_resolve_mountpoint(line->mountpoint, &settings.mountpoint);
+	if (r < 0)
+		return error_from_errno(e, r, "MOUNTPOINT %s cannot be used", line->mountpoint);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(settings_table) && r == 0; i++)
+		r = setting_apply(&settings_table[i],
+				  setting_given(&settings_table[i], line, &file), e, &settings);
+	if (r < 0)
+		return r;
+	settings_defaults(&settings);
+	*ret = settings;
+	settings = (struct settings){0};
+	return 0;
+}
+
+void settings_finish(struct settings *settings)
+{
+	free(settings->root);
+	free(settings->mountpoint);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(settings_table); i++)
+		if (settings_table[i].kind == KIND_PATH || settings_table[i].kind == KIND_TEXT)
+			free(*(char **)field_of(settings, &settings_table[i]));
+	memset(settings, 0, sizeof(*settings));
+}
+
+/* ---- --help ---- */
+
+void settings_help(FILE *out)
+{
+	static const char *const kind_value[] = {
+		[KIND_PATH] = "PATH", [KIND_TEXT] = "URL", [KIND_COUNT] = "N",
+		[KIND_SECONDS] = "SECONDS", [KIND_OWNER] = "USER:GROUP",
+	};
+
+	fputs("Usage: storyclipfs ROOT MOUNTPOINT [-f] [-d] [-c FILE] [-o option,...]\n"
+	      "       mount -t fuse.storyclipfs ROOT MOUNTPOINT [-o option,...]\n"
+	      "       umount MOUNTPOINT\n"
+	      "\n"
+	      "Mount a tree in which videos copied into incoming/ become clips.\n"
+	      "ROOT keeps everything that must survive.\n"
+	      "\n"
+	      "  -f           stay in the foreground\n"
+	      "  -d           stay in the foreground and print each request of the kernel\n"
+	      "  -c FILE      read settings from FILE (NAME=value lines), as -o config=FILE\n"
+	      "  -h, --help   print this\n"
+	      "  -V, --version\n"
+	      "\n"
+	      "Settings: the option wins over the variable of the environment, that over\n"
+	      "the line of FILE, that over the default.\n",
+	      out);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(settings_table); i++) {
+		const struct setting *s = &settings_table[i];
+		int width;
+
+		width = fprintf(out, "\n  -o %s=%s", s->option, kind_value[s->kind]) - 1;
+		fprintf(out, "%*s%s\n", width < 38 ? 38 - width : 1, "", s->env);
+		fprintf(out, "      %s", s->help);
+		if (s->fallback && *s->fallback)
+			fprintf(out, " (%s)", s->fallback);
+		fputc('\n', out);
+	}
+	fputs("\n"
+	      "Options of mount(8) that are accepted: allow_other, ro, nofail, _netdev, auto,\n"
+	      "noauto, user, users, defaults, x-*.\n",
+	      out);
+}

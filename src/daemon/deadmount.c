@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * After a kill -9 the kernel keeps the mount, and every access gives ENOTCONN. Only mounts of our own
+ * type are ever taken away. Main thread, at start, with the locks held: so nobody serves it.
+ */
+#include "deadmount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "storyclip/common/log.h"
+#include "storyclip/common/macros.h"
+
+#define FS_TYPE "fuse.storyclipfs"
+#define CLEAR_TRIES 64 /* dead mounts may lie on top of one another */
+
+/* mountinfo writes blanks and backslashes as \ooo; undone in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
+			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = '\0';
+}
+
+/* Whether the topmost mount on that path is one of ours. A line: id parent dev root PATH options
+ * [optional fields] - TYPE source options; later lines lie on top. */
+static bool is_our_mount(const char *mountpoint)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	auto_free char *line = NULL;
+	bool is_ours = false;
+	size_t cap = 0;
+
+	while (f && getline(&line, &cap, f) > 0) {
+		char *saved = NULL, *path = NULL, *type = strstr(line, " - ");
+
+		if (!type)
+			continue;
+		*type = '\0';
+		type += 3;
+		type[strcspn(type, " ")] = '\0';
+		path = strtok_r(line, " ", &saved);
+		for (int field = 1; field < 5 && path; field++)
+			path = strtok_r(NULL, " ", &saved);
+		if (!path)
+			continue;
+		unescape(path);
+		if (!strcmp(path, mountpoint))
+			is_ours = !strcmp(type, FS_TYPE);
+	}
+	if (f)
+		fclose(f);
+	return is_ours;
+}
+
+static int unmount_as_user(const char *mountpoint)
+{
+	const char *const argv[] = {"fusermount3", "-u", "-z", "-q", "--", mountpoint, NULL};
+	int status, r;
+	pid_t pid;
+
+	r = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ);
+	if (r)
+		return -r;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+}
+
+int deadmount_clear(const char *mountpoint, struct error *e)
+{
+	struct stat st;
+	int r;
+
+	for (int tries = 0; is_our_mount(mountpoint); tries++) {
+		if (stat(mountpoint, &st) == 0)
+			return error_set_errno(e, -EBUSY, SC_INTERNAL,
+					       "MOUNTPOINT %s is a storyclipfs already; unmount it "
+					       "or choose another",
+					       mountpoint);
+		if (errno != ENOTCONN && errno != ECONNABORTED)
+			return error_from_errno(e, -errno, "MOUNTPOINT %s cannot be used", mountpoint);
+		if (tries == CLEAR_TRIES)
+			return error_set_errno(e, -EBUSY, SC_INTERNAL,
+					       "MOUNTPOINT %s stays a dead mount; unmount it",
+					       mountpoint);
+		r = geteuid() == 0 ? (umount2(mountpoint, MNT_DETACH) < 0 ? -errno : 0)
+				   : unmount_as_user(mountpoint);
+		if (r < 0)
+			return error_from_errno(e, r, "clearing the dead mount on %s", mountpoint);
+		log_info("cleared a dead mount on %s", mountpoint);
+	}
+	return 0;
+}
