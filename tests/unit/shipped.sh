@@ -12,12 +12,12 @@ needed() { # PROGRAM: the libraries that it asks for itself
 	readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
 }
 
-for program in daemon/storyclipfs publish/storyclip-publish worker/storyclip-worker; do
+for program in storyclipfs storyclip-publish storyclip-worker; do
 	file=$build/src/$program
 	[[ -x $file ]] || fail "$file was not built"
 	if grep -q STORYCLIP_HOOKS "$file"; then fail "$program has the code of the hooks"; fi
 	case $program in
-	worker/*) needed "$file" | grep -q '^libavcodec' || fail "the worker is not linked with libavcodec" ;;
+	storyclip-worker) needed "$file" | grep -q '^libavcodec' || fail "the worker is not linked with libavcodec" ;;
 	*) if needed "$file" | grep -E '^lib(av|sw)'; then fail "$program is linked with libav"; fi ;;
 	esac
 done
