@@ -279,7 +279,8 @@ int av_input_error(const struct av_input *input, int averror, struct error *e, c
 	return error_set(e, code, "%s: %s", what, text);
 }
 
-/* Whether a QuickTime/MP4 file has an index that lies within it. Only asked when libav gave up. */
+/* Whether a QuickTime/MP4 file has an index that lies within it. Only asked when libav has found
+ * nothing. */
 static bool mov_has_index(const struct av_input *in)
 {
 	uint8_t box[16];
@@ -334,8 +335,8 @@ static int input_open_format(struct av_input *in, struct error *e)
 	if (!in->format->format_whitelist || !in->format->protocol_whitelist)
 		return error_from_errno(e, -ENOMEM, "opening the upload");
 	r = avformat_open_input(&in->format, "", kind, NULL); /* frees the context when it fails */
-	if (r < 0 && r != AVERROR(ENOMEM) && !in->read_error && av_match_name("mov", kind->name) &&
-	    !mov_has_index(in))
+	if ((r < 0 ? r != AVERROR(ENOMEM) : in->format->nb_streams == 0) && !in->read_error &&
+	    av_match_name("mov", kind->name) && !mov_has_index(in))
 		return error_set(e, SC_UPLOAD_INCOMPLETE,
 				 "the upload ends before its index: 'moov' is missing or cut off");
 	if (r < 0)

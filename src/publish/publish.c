@@ -90,11 +90,13 @@ static int appear(struct publisher *p, int from_fd, const char *from, struct err
 	if (r < 0)
 		return error_from_errno(e, r, "renaming the clips to '%s'", p->order.job_id);
 	r = file_sync_dir(PROTO_OUTPUT_FD);
-	if (r < 0)
+	if (r == 0)
+		r = file_sync_dir(PROTO_WORK_FD);
+	if (r < 0) {
+		/* Not known to survive, so not to be seen: the next attempt begins at the upload. */
+		file_remove_tree(PROTO_OUTPUT_FD, p->order.job_id);
 		return error_from_errno(e, r, "syncing OUTPUT_ROOT");
-	r = file_sync_dir(PROTO_WORK_FD);
-	if (r < 0)
-		return error_from_errno(e, r, "syncing the work directory");
+	}
 	hook_reach("publish-after-rename");
 	return 0;
 }
