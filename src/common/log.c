@@ -56,6 +56,7 @@ void log_close(void)
 	log_sink.fd = STDERR_FILENO;
 }
 
+SC_PRINTF(3, 0)
 static void log_write_args(enum log_level level, const char *suffix, const char *fmt, va_list args)
 {
 	char text[LOG_LINE_MAX], line[LOG_LINE_MAX + 256], when[CLOCK_UTC_SIZE];

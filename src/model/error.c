@@ -69,6 +69,7 @@ bool sc_code_is_transient(enum sc_code code)
 	return (unsigned int)code < SC_CODE_COUNT && codes[code].is_transient;
 }
 
+SC_PRINTF(4, 0)
 static int error_fill(struct error *e, int err, enum sc_code code, const char *fmt, va_list args)
 {
 	if (!e)
