@@ -101,14 +101,17 @@ int store_job_clip_deleted(struct store *store, const struct job_snapshot *to,
 			   const char *output_urls);
 
 /**
- * Remove an ended job's row and note, in the same synced transaction, that OUTPUT_ROOT/<id> is to be
- * renamed to `trash` and removed. @return 0, -ENOENT (no such job, or it has not ended)
+ * Remove an ended job's row and note, in the same synced transaction, that its log and, when the job
+ * has clips, OUTPUT_ROOT/<id> are to go, the latter by way of the name `trash`.
+ * @return 0, -ENOENT (no such job, or it has not ended)
  */
-int store_job_remove(struct store *store, const char *job_id, const char *trash);
+int store_job_remove(struct store *store, const char *job_id, const char *trash,
+		     bool *ret_has_clips);
 /** Every such note. The callback must not call the store. */
 struct removal_row {
 	const char *trash; /* both borrowed for the call */
 	const char *job_id;
+	bool has_clips;   /* OUTPUT_ROOT/<id> was the job's */
 	bool is_id_taken; /* a newer job has this id: OUTPUT_ROOT/<id> is not the removed one's */
 };
 int store_removals_each(struct store *store,

@@ -78,7 +78,7 @@ int store_jobs_half_published(struct store *store,
 static int removals_each(struct db *db,
 			 int (*each)(void *context, const struct removal_row *row), void *context)
 {
-	static const char sql[] = "SELECT trash, job_id, "
+	static const char sql[] = "SELECT trash, job_id, has_clips, "
 				  "EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id=removals.job_id) "
 				  "FROM removals";
 	auto_stmt sqlite3_stmt *stmt = NULL;
@@ -89,7 +89,8 @@ static int removals_each(struct db *db,
 		const struct removal_row row = {
 			.trash = db_column_text(stmt, 0),
 			.job_id = db_column_text(stmt, 1),
-			.is_id_taken = sqlite3_column_int(stmt, 2) != 0,
+			.has_clips = sqlite3_column_int(stmt, 2) != 0,
+			.is_id_taken = sqlite3_column_int(stmt, 3) != 0,
 		};
 
 		r = each(context, &row);

@@ -506,25 +506,32 @@ int store_job_was_publishing(struct store *store, const char *job_id, bool *ret)
 	return r;
 }
 
-static int job_remove(struct db *db, const char *job_id, const char *trash)
+static int job_remove(struct db *db, const char *job_id, const char *trash, bool *ret_has_clips)
 {
-	static const char delete_sql[] = "DELETE FROM jobs WHERE job_id=:job_id "
-					 "AND status NOT IN ('queued','running')";
-	static const char note_sql[] = "INSERT INTO removals (trash, job_id) VALUES (:trash, :job_id)";
+	static const char note_sql[] =
+		"INSERT INTO removals (trash, job_id, has_clips) "
+		"SELECT :trash, job_id, status='done' OR is_publishing FROM jobs "
+		"WHERE job_id=:job_id AND status NOT IN ('queued','running') RETURNING has_clips";
+	static const char delete_sql[] = "DELETE FROM jobs WHERE job_id=:job_id";
 	auto_stmt sqlite3_stmt *stmt = NULL, *note = NULL;
 	int r;
 
-	r = prepare_for_job(db, delete_sql, job_id, &stmt);
-	if (r == 0)
-		r = change_one(db, stmt, -ENOENT);
-	if (r == 0)
-		r = prepare_for_job(db, note_sql, job_id, &note);
+	r = prepare_for_job(db, note_sql, job_id, &note);
 	if (r == 0)
 		r = db_bind_text(note, ":trash", trash);
-	return r < 0 ? r : change_one(db, note, -EIO);
+	if (r == 0)
+		r = db_step(db, note);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret_has_clips = sqlite3_column_int(note, 0) != 0;
+	r = db_step(db, note); /* to its end */
+	if (r == 0)
+		r = prepare_for_job(db, delete_sql, job_id, &stmt);
+	return r < 0 ? r : change_one(db, stmt, -EIO);
 }
 
-int store_job_remove(struct store *store, const char *job_id, const char *trash)
+int store_job_remove(struct store *store, const char *job_id, const char *trash,
+		     bool *ret_has_clips)
 {
 	int r;
 
@@ -532,7 +539,8 @@ int store_job_remove(struct store *store, const char *job_id, const char *trash)
 		return -EBUSY;
 	r = db_transaction_begin(&store->write);
 	if (r == 0)
-		r = db_transaction_end(&store->write, job_remove(&store->write, job_id, trash));
+		r = db_transaction_end(&store->write,
+				       job_remove(&store->write, job_id, trash, ret_has_clips));
 	return store_write_end(store, r);
 }
 

@@ -61,7 +61,8 @@ static const char *const migrations[] = {
 	"CREATE INDEX jobs_half_published ON jobs (cookie) WHERE is_publishing=1;"
 	"CREATE TABLE removals ("
 	" trash TEXT PRIMARY KEY," /* name in OUTPUT_ROOT that the clips get on their way out */
-	" job_id TEXT NOT NULL) WITHOUT ROWID;"
+	" job_id TEXT NOT NULL,"
+	" has_clips INTEGER NOT NULL) WITHOUT ROWID;" /* OUTPUT_ROOT/<id> was the job's */
 	"CREATE TABLE uploads ("
 	" path TEXT PRIMARY KEY,"
 	" upload_id TEXT NOT NULL,"

@@ -354,8 +354,8 @@ static int take_removal(void *context, const struct removal_row *row)
 
 	found->n++;
 	snprintf(found->last, sizeof(found->last), "%s", row->job_id);
-	snprintf(found->status, sizeof(found->status), "%s%s", row->trash,
-		 row->is_id_taken ? " taken" : "");
+	snprintf(found->status, sizeof(found->status), "%s %d%s", row->trash,
+		 row->has_clips, row->is_id_taken ? " taken" : "");
 	return 0;
 }
 
@@ -364,23 +364,41 @@ static void test_removal(struct store *store)
 	struct job_snapshot job;
 	struct found found = {0};
 	char upload[] = "a";
+	bool has_clips = true;
 
 	insert(store, "gone", upload);
-	CHECK_INT(store_job_remove(store, "gone", ".t1"), -ENOENT); /* it has not ended */
+	CHECK_INT(store_job_remove(store, "gone", ".t1", &has_clips), -ENOENT); /* it has not ended */
 	CHECK_INT(move(store, "gone", JOB_QUEUED, 0, JOB_CANCELLED, 0, 30), 0);
-	CHECK_INT(store_job_remove(store, "gone", ".t1"), 0);
-	CHECK_INT(store_job_remove(store, "gone", ".t2"), -ENOENT);
+	CHECK_INT(store_job_remove(store, "gone", ".t1", &has_clips), 0);
+	CHECK(!has_clips);
+	CHECK_INT(store_job_remove(store, "gone", ".t2", &has_clips), -ENOENT);
 	CHECK_INT(store_removals_each(store, take_removal, &found), 0);
 	CHECK_INT(found.n, 1);
-	CHECK_STR(found.status, ".t1");
+	CHECK_STR(found.status, ".t1 0");
 	fill_job(&job, "gone", upload);
 	CHECK_INT(store_job_insert(store, &job), 0);
 	CHECK_INT(store_removals_each(store, take_removal, &found), 0);
-	CHECK_STR(found.status, ".t1 taken");
+	CHECK_STR(found.status, ".t1 0 taken");
 	CHECK_INT(store_removal_done(store, ".t1"), 0);
 	found.n = 0;
 	CHECK_INT(store_removals_each(store, take_removal, &found), 0);
 	CHECK_INT(found.n, 0);
+}
+
+static void test_removal_of_clips(struct store *store)
+{
+	struct found found = {0};
+	char upload[] = "a";
+	bool has_clips = false;
+
+	insert(store, "clips", upload);
+	CHECK_INT(move(store, "clips", JOB_QUEUED, 0, JOB_RUNNING, 1, 12), 0);
+	CHECK_INT(move(store, "clips", JOB_RUNNING, 1, JOB_DONE, 1, 13), 0);
+	CHECK_INT(store_job_remove(store, "clips", ".t3", &has_clips), 0);
+	CHECK(has_clips);
+	CHECK_INT(store_removals_each(store, take_removal, &found), 0);
+	CHECK_STR(found.status, ".t3 1");
+	CHECK_INT(store_removal_done(store, ".t3"), 0);
 }
 
 static int count_live(void *context, struct job_snapshot *job)
@@ -546,6 +564,7 @@ int main(void)
 	test_fence(store, path);
 	test_by_hand(store, path);
 	test_removal(store);
+	test_removal_of_clips(store);
 	test_lists(store);
 	test_uploads(store, path);
 	test_locked(store, path);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The hidden hard link of a job's upload. Any thread, no lock held; blocks on the disk. */
+#include "hold.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "storyclip/common/file.h"
+#include "storyclip/common/log.h"
+
+int hold_take(struct engine *engine, const char *job_id, const struct job_source *source)
+{
+	char by_fd[64];
+	struct stat st;
+
+	/* Through /proc, since AT_EMPTY_PATH needs a capability. */
+	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", source->fd);
+	if (linkat(AT_FDCWD, by_fd, engine->hold_fd, job_id, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	if (fstatat(engine->hold_fd, job_id, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_dev != source->dev || st.st_ino != source->ino || !S_ISREG(st.st_mode)) {
+		unlinkat(engine->hold_fd, job_id, 0);
+		return -ESTALE;
+	}
+	return file_sync_dir(engine->hold_fd);
+}
+
+int hold_open(struct engine *engine, const char *job_id, int *ret_fd)
+{
+	int fd = openat(engine->hold_fd, job_id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+void hold_drop(struct engine *engine, const char *job_id)
+{
+	if (unlinkat(engine->hold_fd, job_id, 0) < 0 && errno != ENOENT)
+		log_error_with(-errno, "job %s: giving up its upload's bytes", job_id);
+}
+
+int hold_sweep(struct engine *engine)
+{
+	int fd = openat(engine->hold_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(dir))) {
+		struct job *job;
+
+		/* Only names of our kind: a job's id has no leading dot. */
+		if (!job_id_is_valid(entry->d_name))
+			continue;
+		job = engine_find(engine, entry->d_name);
+		if (!job)
+			hold_drop(engine, entry->d_name);
+		else
+			engine_unref(engine, job);
+	}
+	closedir(dir);
+	return 0;
+}

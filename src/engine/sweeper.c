@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The thread `sweeper`. Its list is guarded by engine.jobs; it works with no lock held. */
+#include "sweeper.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "cleanup.h"
+#include "storyclip/common/file.h"
+#include "storyclip/common/log.h"
+
+#define LOOK_EVERY_MS 500
+
+struct sweep {
+	struct sweep *next;
+	char trash[NAME_MAX + 1]; /* "": a stuck process */
+	pid_t pid;
+	int pidfd;
+	char job_id[JOB_ID_SIZE];
+	unsigned int attempt;
+};
+
+static void add(struct engine *engine, struct sweep *sweep)
+{
+	lock_acquire(&engine->jobs);
+	sweep->next = engine->sweeps;
+	engine->sweeps = sweep;
+	cond_broadcast(&engine->tick);
+	lock_release(&engine->jobs);
+}
+
+int sweeper_add_trash(struct engine *engine, const char *trash)
+{
+	struct sweep *sweep = calloc(1, sizeof(*sweep));
+
+	if (!sweep)
+		return -ENOMEM;
+	sweep->pidfd = -1;
+	snprintf(sweep->trash, sizeof(sweep->trash), "%s", trash);
+	add(engine, sweep);
+	return 0;
+}
+
+void sweeper_add_stuck(struct engine *engine, pid_t pid, int pidfd, const char *job_id,
+		       unsigned int attempt)
+{
+	struct sweep *sweep = calloc(1, sizeof(*sweep));
+
+	if (!sweep) {
+		close(pidfd); /* it stays a zombie; its directory goes at the next start */
+		return;
+	}
+	sweep->pid = pid;
+	sweep->pidfd = pidfd;
+	snprintf(sweep->job_id, sizeof(sweep->job_id), "%s", job_id);
+	sweep->attempt = attempt;
+	add(engine, sweep);
+}
+
+/* @return whether it is finished (or will never be) */
+static bool sweep_one(struct engine *engine, struct sweep *sweep)
+{
+	struct pollfd fd = {.fd = sweep->pidfd, .events = POLLIN};
+	int r;
+
+	if (sweep->trash[0]) {
+		r = file_remove_tree(engine->output_fd, sweep->trash);
+		if (r == 0)
+			r = store_removal_done(engine->deps.store, sweep->trash);
+		if (r < 0)
+			log_error_with(r, "removing outputs/%s (tried again at the next start)",
+				       sweep->trash);
+		return true;
+	}
+	if (poll(&fd, 1, 0) <= 0)
+		return false;
+	waitpid(sweep->pid, NULL, 0);
+	log_warning("Watchdog: job %s: pid %ld has gone at last", sweep->job_id, (long)sweep->pid);
+	cleanup_attempt(engine, sweep->job_id, sweep->attempt);
+	return true;
+}
+
+/* Only this thread takes entries off, and new ones come in front: so one may be used unlocked. */
+static void drop(struct engine *engine, struct sweep *sweep)
+{
+	struct sweep **p;
+
+	lock_acquire(&engine->jobs);
+	for (p = &engine->sweeps; *p != sweep; p = &(*p)->next)
+		;
+	*p = sweep->next;
+	lock_release(&engine->jobs);
+	if (sweep->pidfd >= 0)
+		close(sweep->pidfd);
+	free(sweep);
+}
+
+static void sweep_all(struct engine *engine)
+{
+	struct sweep *sweep, *next;
+
+	lock_acquire(&engine->jobs);
+	sweep = engine->sweeps;
+	lock_release(&engine->jobs);
+	for (; sweep && !engine_is_stopping(engine); sweep = next) {
+		next = sweep->next;
+		if (sweep_one(engine, sweep))
+			drop(engine, sweep);
+	}
+}
+
+void *sweeper_run(void *arg)
+{
+	struct engine *engine = arg;
+	const struct sweep *seen = NULL;
+	bool is_stopping = false;
+
+	while (!is_stopping) {
+		sweep_all(engine);
+		lock_acquire(&engine->jobs);
+		/* Asleep while there is nothing; by the timer while something is stuck. */
+		if (!engine->is_stopping && engine->sweeps == seen) {
+			if (engine->sweeps)
+				cond_wait_for(&engine->tick, &engine->jobs, LOOK_EVERY_MS);
+			else
+				cond_wait(&engine->tick, &engine->jobs);
+		}
+		seen = engine->sweeps;
+		is_stopping = engine->is_stopping;
+		lock_release(&engine->jobs);
+	}
+	return NULL;
+}
+
+void sweeper_finish(struct engine *engine)
+{
+	while (engine->sweeps) {
+		struct sweep *sweep = engine->sweeps;
+
+		engine->sweeps = sweep->next;
+		if (sweep->pidfd >= 0)
+			close(sweep->pidfd);
+		free(sweep);
+	}
+}
+
+unsigned int sweeper_stuck_locked(const struct engine *engine, pid_t *ret_pid)
+{
+	unsigned int n = 0;
+
+	*ret_pid = 0;
+	for (const struct sweep *sweep = engine->sweeps; sweep; sweep = sweep->next) {
+		if (sweep->pid) {
+			*ret_pid = sweep->pid;
+			n++;
+		}
+	}
+	return n;
+}
