@@ -208,8 +208,7 @@ static void op_next_request(struct control_op *op);
 /* In the notify thread: all that the request has changed has been told. */
 static void request_done(struct fs *fs, struct notify_item *item)
 {
-	struct control_op *op =
-		(struct control_op *)((char *)item - offsetof(struct control_op, item));
+	struct control_op *op = NOTIFY_OWNER(item, struct control_op, item);
 
 	set_reply(op->file, op->json);
 	free(op->json);

@@ -58,8 +58,7 @@ static unsigned int rows_of_change(const struct row_dir *dir, unsigned int what)
 
 static void run_job(struct fs *fs, struct notify_item *item)
 {
-	struct job_dir *job =
-		(struct job_dir *)((char *)item - offsetof(struct job_dir, item));
+	struct job_dir *job = NOTIFY_OWNER(item, struct job_dir, item);
 	unsigned int what, rows;
 
 	lock_acquire(&fs->notify.lock);

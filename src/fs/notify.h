@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "storyclip/common/sync.h"
 
@@ -23,6 +24,10 @@ struct notify_item {
 	/** Called by the notify thread, in order, with no lock held. */
 	void (*run)(struct fs *fs, struct notify_item *item);
 };
+
+/** The struct that an item is embedded in. */
+#define NOTIFY_OWNER(item, type, member)                                                           \
+	((type *)(void *)((char *)(item) - offsetof(type, member)))
 
 struct notify {
 	struct lock lock;

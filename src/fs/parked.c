@@ -79,21 +79,18 @@ static void interrupted(fuse_req_t req, void *data)
 }
 
 /* Answer a read that the caller has taken off the list (or never listed). */
-static void answer(struct parked_read *read, int r, const struct text_node *text)
+static void answer(struct fs *fs, struct parked_read *read, int r, struct text_node *text)
 {
 	fuse_req_t req = read->req;
-	size_t at = 0, n = 0;
+	size_t size = read->size;
+	off_t off = read->off;
 
 	fuse_req_interrupt_func(req, NULL, NULL);
-	if (text) {
-		at = (uint64_t)read->off < text->len ? (size_t)read->off : text->len;
-		n = text->len - at < read->size ? text->len - at : read->size;
-	}
 	free(read);
-	if (r < 0)
-		fuse_reply_err(req, -r);
+	if (text)
+		text_reply(fs, req, text, size, off);
 	else
-		fuse_reply_buf(req, text ? text->text + at : NULL, n);
+		fuse_reply_err(req, -r);
 }
 
 /* Take the reads of one job (NULL: all) off the list. */
@@ -113,13 +110,13 @@ static struct parked_read *take_locked(struct parked *parked, const struct job_d
 	return taken;
 }
 
-static void answer_all(struct parked_read *taken, int r, const struct text_node *text)
+static void answer_all(struct fs *fs, struct parked_read *taken, int r, struct text_node *text)
 {
 	while (taken) {
 		struct parked_read *read = taken;
 
 		taken = read->next;
-		answer(read, r, text);
+		answer(fs, read, r, text);
 	}
 }
 
@@ -131,7 +128,7 @@ void parked_stop(struct fs *fs)
 	fs->parked.is_stopping = true;
 	taken = take_locked(&fs->parked, NULL);
 	lock_release(&fs->parked.lock);
-	answer_all(taken, -ENOTCONN, NULL);
+	answer_all(fs, taken, -ENOTCONN, NULL);
 }
 
 /* The text that `wait` gives in the end: what `status` gives then. */
@@ -179,7 +176,7 @@ void parked_wake(struct fs *fs, struct job_dir *job)
 	lock_release(&fs->parked.lock);
 	for (struct parked_read *read = taken; text && read; read = read->next)
 		fix_text(fs, read->file, text);
-	answer_all(taken, r, text);
+	answer_all(fs, taken, r, text);
 	if (text)
 		node_unref(fs, &text->base.node);
 }
@@ -213,7 +210,7 @@ static int park(struct fs *fs, fuse_req_t req, struct job_dir *job, struct wait_
 	}
 	lock_release(&fs->parked.lock);
 	if (r < 0)
-		answer(read, r, NULL);
+		answer(fs, read, r, NULL);
 	return 0;
 }
 
@@ -222,19 +219,16 @@ static void wait_read(struct fs *fs, fuse_req_t req, struct node *node, size_t s
 {
 	struct wait_file *file = (struct wait_file *)(uintptr_t)fi->fh;
 	struct job_dir *job = job_of(node);
-	const struct text_node *text;
+	struct text_node *text;
 	struct job_brief brief;
 	bool has_ended;
-	size_t at;
 	int r;
 
 	lock_acquire(&fs->parked.lock);
 	text = file->text;
 	lock_release(&fs->parked.lock);
 	if (text) {
-		at = (uint64_t)off < text->len ? (size_t)off : text->len;
-		fuse_reply_buf(req, text->text + at,
-			       text->len - at < size ? text->len - at : size);
+		text_reply(fs, req, text, size, off);
 		return;
 	}
 	r = job_brief_of(fs, job, &brief);

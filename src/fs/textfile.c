@@ -224,14 +224,21 @@ static void text_open(struct fs *fs, fuse_req_t req, struct node *node, struct f
 	fuse_reply_open(req, fi);
 }
 
-static void text_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
-		      struct fuse_file_info *fi)
+void text_reply(struct fs *fs, fuse_req_t req, struct text_node *text, size_t size, off_t off)
 {
-	struct text_node *text = text_of(node);
 	size_t at = (uint64_t)off < text->len ? (size_t)off : text->len;
 	size_t n = text->len - at;
 
+	/* The kernel keeps the node until it has the answer, and may forget it in that moment. */
+	node_ref(fs, &text->base.node);
 	fuse_reply_buf(req, text->text + at, n < size ? n : size);
+	node_unref(fs, &text->base.node);
+}
+
+static void text_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
+		      struct fuse_file_info *fi)
+{
+	text_reply(fs, req, text_of(node), size, off);
 }
 
 static void text_detach(struct fs *fs, struct node *node)

@@ -42,6 +42,8 @@ int textfile_get_job(struct fs *fs, struct row_dir *dir, const struct tree_row *
 /** tree_row.get of README and health. */
 int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
 		      struct node **ret);
+/** Answer a read of a text. */
+void text_reply(struct fs *fs, fuse_req_t req, struct text_node *text, size_t size, off_t off);
 static inline struct text_node *text_of(struct node *node)
 {
 	return (struct text_node *)node;
