@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,13 +86,20 @@ static int unmount_as_user(const char *mountpoint)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
+/* statfs(2): what stat(2) says of a mount's root may come from the kernel's cache, long after. */
+static bool is_alive(const char *mountpoint)
+{
+	struct statfs st;
+
+	return statfs(mountpoint, &st) == 0;
+}
+
 int deadmount_clear(const char *mountpoint, struct error *e)
 {
-	struct stat st;
 	int r;
 
 	for (int tries = 0; is_our_mount(mountpoint); tries++) {
-		if (stat(mountpoint, &st) == 0)
+		if (is_alive(mountpoint))
 			return error_set_errno(e, -EBUSY, SC_INTERNAL,
 					       "MOUNTPOINT %s is a storyclipfs already; unmount it "
 					       "or choose another",

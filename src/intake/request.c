@@ -16,6 +16,7 @@
 #include "storyclip/job.h"
 
 #define SHOWN 80 /* bytes of a value that a message repeats */
+#define EXCERPT 40 /* … and of the text around what is no JSON */
 #define SECOND_US 1000000
 
 enum kind { KIND_STRING, KIND_SECONDS, KIND_COUNT, KIND_CLIPS, KIND_COUNT_OF_KINDS };
@@ -217,6 +218,9 @@ static int value_from_json(const struct field *field, json_t *json, struct error
 	case KIND_STRING:
 		if (!json_is_string(json))
 			return wrong_type(field->name, v->shown, field->kind, e);
+		if (strlen(json_string_value(json)) != json_string_length(json))
+			return error_set(e, SC_INVALID_REQUEST, "%s %s holds a NUL; leave it out",
+					 field->name, v->shown);
 		text_shorten(json_string_value(json), v->shown, SHOWN);
 		v->string = strdup(json_string_value(json));
 		return v->string ? 0 : -ENOMEM;
@@ -389,6 +393,20 @@ static int json_check_depth(const char *text, struct error *e)
 	return 0;
 }
 
+/* What is wrong with the JSON, and the bytes before it: most often the field's name is among them. */
+static int not_json(const char *text, const json_error_t *problem, struct error *e)
+{
+	int end = problem->position > 0 && problem->position <= (int)strlen(text) ? problem->position
+										  : 0;
+	int begin = end > EXCERPT ? end - EXCERPT : 0;
+
+	while (begin < end && ((unsigned char)text[begin] & 0xc0) == 0x80)
+		begin++; /* not amidst a character */
+	return error_set(e, SC_INVALID_REQUEST, "not one JSON object: line %d column %d, at %s%.*s: %s",
+			 problem->line, problem->column, begin ? "..." : "", end - begin,
+			 text + begin, problem->text);
+}
+
 static int parse_json(const char *text, struct error *e, struct request *request)
 {
 	json_error_t problem;
@@ -399,10 +417,9 @@ static int parse_json(const char *text, struct error *e, struct request *request
 	r = json_check_depth(text, e);
 	if (r < 0)
 		return r;
-	root = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
+	root = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
 	if (!root)
-		return error_set(e, SC_INVALID_REQUEST, "not one JSON object: line %d column %d: %s",
-				 problem.line, problem.column, problem.text);
+		return not_json(text, &problem, e);
 	if (!json_is_object(root))
 		r = error_set(e, SC_INVALID_REQUEST, "not one JSON object; write {\"uploadId\":\"NAME\"}");
 	json_object_foreach(root, name, json) {
