@@ -76,3 +76,6 @@ int media_plan(const struct media_source *source, enum cut_mode mode, int64_t cl
 int media_cut(struct media_source *source, enum cut_mode mode, const struct media_plan *plan,
 	      int dir_fd, void (*made)(void *context, const struct artifact *artifact),
 	      void *made_context, struct error *e);
+
+/** The version of the FFmpeg whose libraries are loaded, for --version and health. Static. */
+const char *media_ffmpeg_version(void);

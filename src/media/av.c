@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <libavutil/avstring.h>
+#include <libavutil/avutil.h>
 #include <libavutil/error.h>
 #include <libavutil/log.h>
 #include <libavutil/mem.h>
@@ -389,4 +390,9 @@ void av_input_close(struct av_input *input)
 	}
 	av_log_end();
 	free(input);
+}
+
+const char *media_ffmpeg_version(void)
+{
+	return av_version_info();
 }
