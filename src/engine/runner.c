@@ -37,6 +37,7 @@ struct runner {
 	int pidfd, report_fd;
 	struct buf lines;
 	int64_t saved_at_ms;
+	bool is_unsaved; /* the database is behind what is shown */
 
 	bool is_done;          /* REPORT_DONE was read */
 	bool is_ended_outside; /* somebody wants it to end */
@@ -149,15 +150,27 @@ static void take_last_report(struct runner *r, const struct report *report)
 		r->kill_at_ms = engine_now_ms(r->engine) + EXIT_GRACE_MS;
 }
 
-static void save_progress(struct runner *r, const char *message, int progress, int64_t updated_at)
+/*
+ * Now and then the row follows what is shown, and always when the child falls silent, so that a
+ * person's SELECT is at most half a second behind. Best effort: memory is what readers see.
+ */
+static void save_progress(struct runner *r)
 {
-	int64_t now = engine_now_ms(r->engine);
+	struct engine *engine = r->engine;
+	int64_t now = engine_now_ms(engine), updated_at;
+	char message[ERROR_MESSAGE_SIZE];
+	int progress;
 
-	if (r->saved_at_ms && now - r->saved_at_ms < SAVE_EVERY_MS)
+	if (!r->is_unsaved || (r->saved_at_ms && now - r->saved_at_ms < SAVE_EVERY_MS))
 		return;
+	lock_acquire(&engine->jobs);
+	progress = r->job->shown.progress;
+	updated_at = r->job->shown.updated_at;
+	memcpy(message, r->job->shown.message, sizeof(message));
+	lock_release(&engine->jobs);
 	r->saved_at_ms = now;
-	/* Best effort: memory is what readers see. */
-	store_job_progress(r->engine->deps.store, r->id, r->attempt, progress, message, updated_at);
+	r->is_unsaved = store_job_progress(engine->deps.store, r->id, r->attempt, progress, message,
+					   updated_at) < 0;
 }
 
 /* Note it in the job, unless the job has moved on without this attempt. */
@@ -165,11 +178,9 @@ static int note(struct runner *r, struct report *report)
 {
 	struct engine *engine = r->engine;
 	struct job *job = r->job;
-	char message[ERROR_MESSAGE_SIZE];
 	unsigned int what = 0;
 	uint64_t version = 0;
-	int64_t updated_at;
-	int progress, err;
+	int err;
 
 	lock_acquire(&engine->jobs);
 	if (job->is_ended || job->shown.attempt != r->attempt || job->shown.state != JOB_RUNNING) {
@@ -179,14 +190,12 @@ static int note(struct runner *r, struct report *report)
 	err = job_note_report(job, report, r->plan->max_progress, engine_now_ms(engine));
 	if (err == 0)
 		what = engine_show_locked(engine, job, &version);
-	progress = job->shown.progress;
-	updated_at = job->shown.updated_at;
-	memcpy(message, job->shown.message, sizeof(message));
 	lock_release(&engine->jobs);
 	if (!what)
 		return err;
 	engine_notify(engine, r->id, version, what);
-	save_progress(r, message, progress, updated_at);
+	r->is_unsaved = true;
+	save_progress(r);
 	return 0;
 }
 
@@ -279,8 +288,10 @@ static int wait_ms(const struct runner *r)
 {
 	int64_t now = engine_now_ms(r->engine), until = r->kill_at_ms ? r->kill_at_ms : r->stuck_at_ms;
 
-	if (!until)
+	if (!until && !r->is_unsaved)
 		return -1;
+	if (!until)
+		until = r->saved_at_ms + SAVE_EVERY_MS;
 	/* The clock need not be the one that poll(2) goes by: look again from time to time. */
 	return until <= now ? 0 : until - now < 200 ? (int)(until - now) : 200;
 }
@@ -301,6 +312,7 @@ static bool wait_for_exit(struct runner *r)
 			kill_group(r);
 		if (r->stuck_at_ms && engine_now_ms(r->engine) >= r->stuck_at_ms)
 			return false;
+		save_progress(r);
 		if (poll(fds, SC_ARRAY_SIZE(fds), wait_ms(r)) < 0 && errno != EINTR)
 			return false;
 		if (fds[1].revents && read(r->slot->wake_fd, &wakes, sizeof(wakes)) < 0 &&

@@ -42,6 +42,7 @@ static struct job *find_stalled(struct engine *engine, struct error *e, unsigned
 		error_set(e, SC_STALLED, "Stalled at %d%%", job->shown.progress);
 		/* Should the row not be writable now, its slot will write it. */
 		job->verdict = *e;
+		engine->watchdog_stalled++;
 	}
 	lock_release(&engine->jobs);
 	return job;
@@ -63,18 +64,20 @@ void watchdog_look(struct engine *engine, int64_t late_ms)
 		log_warning("Watchdog was itself stopped for %lld ms, which no job is blamed for",
 			    (long long)late_ms);
 	while ((job = find_stalled(engine, &e, &attempt, &silent_ms))) {
-		int r = engine_move(engine, job, attempt,
-				    &(struct move){.to = JOB_FAILED, .error = &e, .is_of_attempt = true});
+		int r;
 
+		/* Said first: whoever sees the job fail finds it here. */
+		log_warning("Watchdog: job %s: %s, no work done for %lld ms: failing it, killing its "
+			    "processes",
+			    job->shown.id, e.message, (long long)silent_ms);
+		r = engine_move(engine, job, attempt,
+				&(struct move){.to = JOB_FAILED, .error = &e, .is_of_attempt = true});
 		lock_acquire(&engine->jobs);
-		if (r != -ESTALE) {
-			engine->watchdog_stalled++;
+		if (r == -ESTALE)
+			engine->watchdog_stalled--; /* it has ended at the same moment */
+		else
 			engine_kill_locked(engine, job);
-		}
 		lock_release(&engine->jobs);
-		if (r != -ESTALE)
-			log_warning("Watchdog: job %s: %s, no work done for %lld ms: failed and killed",
-				    job->shown.id, e.message, (long long)silent_ms);
 		engine_unref(engine, job);
 	}
 }

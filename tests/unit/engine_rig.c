@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -255,6 +256,23 @@ static void do_touch(struct worker *w, const char *args)
 	touch(args);
 }
 
+static void do_lie(struct worker *w, const char *args)
+{
+	struct report report = {.kind = REPORT_CLIP};
+	char dropped[] = "[]";
+
+	report.artifact.number = (unsigned int)atoi(args);
+	report.artifact.size_bytes = 7;
+	report.artifact.dropped = dropped;
+	clip_filename(report.artifact.number, false, report.artifact.filename);
+	send(&report);
+}
+
+static void do_deaf(struct worker *w, const char *args)
+{
+	signal(SIGTERM, SIG_IGN);
+}
+
 static void do_child(struct worker *w, const char *args)
 {
 	start_child();
@@ -281,7 +299,7 @@ static const struct {
 	{"exit", do_exit},   {"signal", do_signal},     {"hang", do_hang},     {"spin", do_spin},
 	{"beat", do_beat},   {"garbage", do_garbage},   {"work", do_work},     {"endless", do_endless},
 	{"await", do_await}, {"numbered", do_numbered}, {"touch", do_touch},   {"child", do_child},
-	{"in", do_in},
+	{"in", do_in},       {"lie", do_lie},           {"deaf", do_deaf},
 };
 
 static void line_run(struct worker *w, char *line)
@@ -321,18 +339,6 @@ static int worker_main(void)
 			line_run(&w, line);
 	work_order_finish(&w.order);
 	return child_end(&w.reporter, 0, NULL);
-}
-
-void rig_main(int argc, char **argv)
-{
-	const char *name = strrchr(argv[0], '/');
-
-	(void)argc;
-	name = name ? name + 1 : argv[0];
-	if (!strcmp(name, "storyclip-worker"))
-		exit(worker_main());
-	if (!strcmp(name, "storyclip-publish"))
-		exit(publish_main());
 }
 
 /* ---- the engine ---- */
@@ -393,7 +399,10 @@ void rig_init_at(struct rig *rig, const char *root)
 	};
 	lock_init(&rig->lock);
 	cond_init(&rig->changed);
-	log_open(LOG_TARGET_FILE, "/dev/null", LOG_LEVEL_DEBUG);
+	char *log = below(rig, "daemon.log");
+
+	log_open(LOG_TARGET_FILE, log, LOG_LEVEL_DEBUG);
+	free(log);
 }
 
 void rig_init(struct rig *rig)
@@ -527,6 +536,100 @@ void rig_job(struct rig *rig, const char *id, const char *script)
 		fprintf(stderr, "%s: %s\n", id, e.message);
 		REQUIRE(!"submitted");
 	}
+}
+
+/* ---- a daemon that can be killed ---- */
+
+static int daemon_main(const char *root, const char *id, const char *remove)
+{
+	const struct caller caller = {.uid = getuid()};
+	struct rig rig;
+	struct error e = {0};
+
+	rig_init_at(&rig, root);
+	rig_up(&rig);
+	rig_write(&rig, "daemon-up", "");
+	if (*remove && engine_remove(rig.engine, remove, &caller, &e) < 0)
+		return 1;
+	if (*id && rig_submit_as(&rig, getuid(), id, id, 0, &e, NULL) < 0)
+		return 1;
+	for (;;)
+		pause();
+}
+
+void rig_main(int argc, char **argv)
+{
+	const char *name = strrchr(argv[0], '/');
+
+	name = name ? name + 1 : argv[0];
+	if (!strcmp(name, "storyclip-worker"))
+		exit(worker_main());
+	if (!strcmp(name, "storyclip-publish"))
+		exit(publish_main());
+	if (argc == 5 && !strcmp(argv[1], "daemon"))
+		exit(daemon_main(argv[2], argv[3], argv[4]));
+}
+
+pid_t rig_daemon(struct rig *rig, const char *id, const char *remove)
+{
+	pid_t pid;
+
+	unlinkat(rig->root_fd, "daemon-up", 0);
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl("/proc/self/exe", "daemon", "daemon", rig->root, id ? id : "",
+		      remove ? remove : "", (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+int rig_reap(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+void rig_hook(struct rig *rig, const char *step, const char *action)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/hooks", rig->root);
+	setenv("STORYCLIP_HOOKS", path, 1);
+	snprintf(path, sizeof(path), "hooks/%s.go", step);
+	unlinkat(rig->root_fd, path, 0);
+	snprintf(path, sizeof(path), "hooks/%s.reached", step);
+	unlinkat(rig->root_fd, path, 0);
+	snprintf(path, sizeof(path), "hooks/.%s.new", step);
+	rig_write(rig, path, action);
+	char final[128];
+
+	snprintf(final, sizeof(final), "hooks/%s", step);
+	REQUIRE(renameat(rig->root_fd, path, rig->root_fd, final) == 0);
+}
+
+bool rig_reached(struct rig *rig, const char *step)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "hooks/%s.reached", step);
+	if (!rig_wait_path(rig, path, true))
+		return false;
+	unlinkat(rig->root_fd, path, 0);
+	return true;
+}
+
+void rig_go(struct rig *rig, const char *step)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "hooks/%s.go", step);
+	rig_write(rig, path, "");
 }
 
 /* ---- waiting and looking ---- */
@@ -670,6 +773,22 @@ char *rig_ask(struct rig *rig, const char *sql)
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 	return text ? text : strdup("");
+}
+
+bool rig_wait_ask(struct rig *rig, const char *sql, const char *want)
+{
+	int64_t until = clock_monotonic_ms(&clock_system) + PATIENCE_MS;
+	bool is_so = false;
+
+	while (!is_so && clock_monotonic_ms(&clock_system) < until) {
+		char *text = rig_ask(rig, sql);
+
+		is_so = !strcmp(text, want);
+		free(text);
+		if (!is_so)
+			sleep_ms(5);
+	}
+	return is_so;
 }
 
 bool rig_is_alive(pid_t pid)

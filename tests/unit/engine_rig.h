@@ -11,6 +11,8 @@
  *     work STEPS MS         (so many reports of work, MS apart)
  *     numbered N            (N reports as fast as can be, each with another message)
  *     await FILE            (in the rig's directory)   touch FILE
+ *     lie NUMBER            (report a clip that is not there)
+ *     deaf                  (ignore SIGTERM)
  *     child                 (start a process that sleeps for ever, in the same group; its pid to "child")
  *     in N LINE             (only in attempt N)
  * Without a final fail or exit it ends with "done".
@@ -18,6 +20,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include "storyclip/common/sync.h"
@@ -40,8 +43,21 @@ struct rig {
 	unsigned int n_ended, n_removed, n_created;
 };
 
-/** Call first in main: becomes worker or publisher when started as such. */
+/** Call first in main: becomes worker, publisher or daemon when started as such. */
 void rig_main(int argc, char **argv);
+/**
+ * Start this program as a daemon over the rig's root (which must be down): it runs jobs until it is
+ * killed. id and upload: submitted first; NULL: nothing. remove: a job to remove first, or NULL.
+ */
+pid_t rig_daemon(struct rig *rig, const char *id, const char *remove);
+/** Wait for the end of that process. @return the signal that ended it, 0 for an exit */
+int rig_reap(pid_t pid);
+/** Make a hook: what to do when a program reaches the step (storyclip/common/hook.h). */
+void rig_hook(struct rig *rig, const char *step, const char *action);
+/** Wait until the step was reached (and forget that it was). */
+bool rig_reached(struct rig *rig, const char *step);
+/** Let one that waits at the step go on. */
+void rig_go(struct rig *rig, const char *step);
 
 /** Make the directories. Settings have the defaults of tests: 2 workers, long stall_timeout. */
 void rig_init(struct rig *rig);
@@ -83,5 +99,21 @@ void rig_write(struct rig *rig, const char *path, const char *text);
 int rig_sql(struct rig *rig, const char *sql);
 /** The first column of the first row, as text. free() it. */
 char *rig_ask(struct rig *rig, const char *sql);
+/** Wait until a query gives this text. */
+bool rig_wait_ask(struct rig *rig, const char *sql, const char *want);
 /** Whether a process is there (a zombie is not). */
 bool rig_is_alive(pid_t pid);
+
+/* Checks of texts that were made for it. */
+#define CHECK_TEXT(call, want)                                                                     \
+	do {                                                                                       \
+		char *text_ = (call);                                                              \
+		CHECK_STR(text_, want);                                                            \
+		free(text_);                                                                       \
+	} while (0)
+#define CHECK_TEXT_HAS(call, part)                                                                 \
+	do {                                                                                       \
+		char *text_ = (call);                                                              \
+		CHECK_CONTAINS(text_, part);                                                       \
+		free(text_);                                                                       \
+	} while (0)

@@ -18,19 +18,6 @@ static const char two_clips[] = "phase 30 Analyzing video...\n"
 				"log a line of the worker\n"
 				"err libav says something\n";
 
-#define CHECK_TEXT(call, want)                                                                     \
-	do {                                                                                       \
-		char *text_ = (call);                                                              \
-		CHECK_STR(text_, want);                                                            \
-		free(text_);                                                                       \
-	} while (0)
-#define CHECK_TEXT_HAS(call, part)                                                                 \
-	do {                                                                                       \
-		char *text_ = (call);                                                              \
-		CHECK_CONTAINS(text_, part);                                                       \
-		free(text_);                                                                       \
-	} while (0)
-
 static void check_done(struct rig *rig, const char *id)
 {
 	auto_snapshot struct job_snapshot job = {0};
