@@ -300,12 +300,13 @@ static int clips_getattr(struct fs *fs, struct node *node, struct stat *st, doub
 	struct job_brief brief;
 	int r;
 
+	atomic_fetch_or(&job->dir.looked, 1u << row_index(&job->dir, tree_clips_row));
 	r = job_brief_of(fs, job, &brief);
 	if (r < 0)
 		return r;
 	attr_fill(st, node->ino, S_IFDIR | 0755, job->uid, job->gid, brief.updated_at);
 	st->st_nlink = 2;
-	*timeout = TIMEOUT_NONE;
+	*timeout = TIMEOUT_STABLE;
 	return 0;
 }
 

@@ -38,6 +38,7 @@ struct fs {
 	struct notify notify;   /* lock fs.notify */
 
 	atomic_llong jobs_mtime; /* wall ms: a job came or went */
+	atomic_bool is_jobs_looked; /* the kernel may know jobs_mtime, set before it is read */
 	atomic_bool is_draining; /* the loop has ended: what cannot be answered at once is refused */
 
 	struct lock loop_lock; /* fs.loop: nothing else is taken under it */

@@ -323,6 +323,8 @@ int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeo
 			st->st_nlink -= hidden < st->st_nlink ? hidden : st->st_nlink;
 		}
 	}
+	if (n == fs->incoming.root && st->st_nlink > 2)
+		st->st_nlink--; /* the hold directory */
 	*timeout = TIMEOUT_NONE;
 	return 0;
 }

@@ -132,8 +132,11 @@ void jobs_changed(void *context, const char *job_id, uint64_t version, unsigned 
 	struct fs *fs = context;
 	struct job_dir *job;
 
-	if (what & (JOB_CHANGED_CREATED | JOB_CHANGED_REMOVED))
+	if (what & (JOB_CHANGED_CREATED | JOB_CHANGED_REMOVED)) {
 		atomic_store(&fs->jobs_mtime, clock_wall_ms(fs->deps.clock));
+		if (atomic_load(&fs->is_jobs_looked))
+			notify_jobs(fs);
+	}
 	lock_acquire(&fs->tree.lock);
 	job = job_find_locked(fs, job_id);
 	if (job) {
@@ -318,9 +321,10 @@ static void jobs_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t
 
 static int jobs_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)
 {
+	atomic_store(&fs->is_jobs_looked, true);
 	/* Anybody may try to remove a job; whose it is the daemon knows, so no sticky bit. */
 	attr_fill(st, node->ino, S_IFDIR | 0777, fs->uid, fs->gid, atomic_load(&fs->jobs_mtime));
-	*timeout = TIMEOUT_NONE;
+	*timeout = TIMEOUT_STABLE;
 	return 0;
 }
 

@@ -10,26 +10,46 @@
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 
-void notify_inval(struct fs *fs, struct node *dir, const char *name)
+/* Only one thread tells; what it is at shows, so that notify_detach() can wait for the end of it. */
+static bool tell_begin(struct fs *fs)
 {
 	struct notify *notify = &fs->notify;
-	bool is_detached;
-	int r;
+	bool may_tell;
 
 	lock_acquire(&notify->lock);
-	is_detached = notify->is_detached || !fs->session;
-	notify->is_telling = !is_detached;
+	may_tell = !notify->is_detached && fs->session;
+	notify->is_telling = may_tell;
 	lock_release(&notify->lock);
-	if (is_detached)
-		return;
-	r = fuse_lowlevel_notify_inval_entry(fs->session, (uintptr_t)dir, name, strlen(name));
-	/* It may have forgotten the name by itself, or be gone. */
+	return may_tell;
+}
+
+static void tell_end(struct fs *fs, const char *what, int r)
+{
+	struct notify *notify = &fs->notify;
+
+	/* It may have forgotten it by itself, or be gone. */
 	if (r < 0 && r != -ENOENT && r != -ENOTCONN && r != -ENODEV)
-		log_warning("telling the kernel about %s: %s", name, strerror(-r));
+		log_warning("telling the kernel about %s: %s", what, strerror(-r));
 	lock_acquire(&notify->lock);
 	notify->is_telling = false;
 	cond_broadcast(&notify->told);
 	lock_release(&notify->lock);
+}
+
+void notify_inval(struct fs *fs, struct node *dir, const char *name)
+{
+	if (tell_begin(fs))
+		tell_end(fs, name,
+			 fuse_lowlevel_notify_inval_entry(fs->session, (uintptr_t)dir, name,
+							  strlen(name)));
+}
+
+void notify_inval_attributes(struct fs *fs, struct node *node)
+{
+	/* Offset -1: only the attributes. With pages it would wait for reads (FUSE.md section 2). */
+	if (tell_begin(fs))
+		tell_end(fs, "attributes",
+			 fuse_lowlevel_notify_inval_inode(fs->session, (uintptr_t)node, -1, 0));
 }
 
 void notify_detach(struct fs *fs)
@@ -56,6 +76,34 @@ static unsigned int rows_of_change(const struct row_dir *dir, unsigned int what)
 	return rows;
 }
 
+/* Its time stamp is that of the last change of clips. */
+static void tell_clips_dir(struct fs *fs, struct job_dir *job)
+{
+	unsigned int index = row_index(&job->dir, tree_clips_row);
+	struct node *clips;
+
+	if (!(atomic_fetch_and(&job->dir.looked, ~(1u << index)) & (1u << index)))
+		return;
+	lock_acquire(&fs->tree.lock);
+	clips = job->dir.children[index];
+	if (clips)
+		clips->refs++;
+	lock_release(&fs->tree.lock);
+	if (!clips)
+		return;
+	notify_inval_attributes(fs, clips);
+	node_unref(fs, clips);
+}
+
+static void run_jobs(struct fs *fs, struct notify_item *item)
+{
+	lock_acquire(&fs->notify.lock);
+	fs->notify.is_jobs_queued = false;
+	lock_release(&fs->notify.lock);
+	if (atomic_exchange(&fs->is_jobs_looked, false))
+		notify_inval_attributes(fs, fs->jobs);
+}
+
 static void run_job(struct fs *fs, struct notify_item *item)
 {
 	struct job_dir *job = NOTIFY_OWNER(item, struct job_dir, item);
@@ -73,8 +121,10 @@ static void run_job(struct fs *fs, struct notify_item *item)
 	for (unsigned int i = 0; i < job->dir.n_rows; i++)
 		if (rows & (1u << i))
 			notify_inval(fs, &job->dir.node, job->dir.rows[i].name);
-	if (what & (JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED))
+	if (what & (JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED)) {
 		clips_notify(fs, job);
+		tell_clips_dir(fs, job);
+	}
 	if ((what & JOB_CHANGED_REMOVED) && atomic_exchange(&job->is_looked, false))
 		notify_inval(fs, fs->jobs, job->id);
 	if (what & (JOB_CHANGED_ENDED | JOB_CHANGED_REMOVED)) {
@@ -178,4 +228,17 @@ void notify_job(struct fs *fs, struct job_dir *job, unsigned int what, unsigned 
 	lock_release(&fs->notify.lock);
 	if (was_queued)
 		node_unref(fs, &job->dir.node);
+}
+
+void notify_jobs(struct fs *fs)
+{
+	struct notify *notify = &fs->notify;
+
+	lock_acquire(&notify->lock);
+	if (!notify->is_jobs_queued) {
+		notify->is_jobs_queued = true;
+		notify->jobs_item.run = run_jobs;
+		enqueue_locked(notify, &notify->jobs_item);
+	}
+	lock_release(&notify->lock);
 }

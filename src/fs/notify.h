@@ -41,6 +41,8 @@ struct notify {
 	struct cond told;
 	struct notify_item *first;
 	struct notify_item **last;
+	struct notify_item jobs_item;
+	bool is_jobs_queued;
 };
 
 int notify_init(struct fs *fs);
@@ -52,6 +54,8 @@ void notify_finish(struct fs *fs);
  * long as a look-up in dir is unanswered.
  */
 void notify_inval(struct fs *fs, struct node *dir, const char *name);
+/** The same for a node's attributes. Never blocks on a look-up. */
+void notify_inval_attributes(struct fs *fs, struct node *node);
 /**
  * Tell the kernel nothing from now on, and wait for a notification under way: afterwards the session's
  * descriptor can be closed. While requests are answered, or after the connection has ended.
@@ -66,3 +70,5 @@ void notify_then(struct fs *fs, struct notify_item *item);
  * dropped anyhow. Several changes become one as long as the thread has not come to them. Any thread.
  */
 void notify_job(struct fs *fs, struct job_dir *job, unsigned int what, unsigned int rows);
+/** A job came or went: the attributes of jobs/ have changed. Any thread. */
+void notify_jobs(struct fs *fs);

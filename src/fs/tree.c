@@ -47,9 +47,13 @@ const struct tree_row tree_root_rows[] = {
 };
 const size_t tree_root_rows_count = SC_ARRAY_SIZE(tree_root_rows);
 
+/* The two that are looked for by place stand first. */
+enum { JOB_ROW_STATUS, JOB_ROW_CLIPS };
+
 const struct tree_row tree_job_rows[] = {
-	{"status", S_IFREG | 0444, TIMEOUT_STABLE, textfile_get_job, &textfile_kind,
-	 .render_job = view_job_status},
+	[JOB_ROW_STATUS] = {"status", S_IFREG | 0444, TIMEOUT_STABLE, textfile_get_job,
+			    &textfile_kind, .render_job = view_job_status},
+	[JOB_ROW_CLIPS] = {"clips", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &clips_kind},
 	{"progress", S_IFREG | 0444, TIMEOUT_STABLE, textfile_get_job, &textfile_kind,
 	 .render_job = view_job_progress},
 	{"wait", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &parked_wait_kind},
@@ -58,10 +62,10 @@ const struct tree_row tree_job_rows[] = {
 	{"log", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &logfile_kind},
 	{"control", S_IFREG | 0644, TIMEOUT_STABLE, row_node_get, &control_job_kind},
 	{"source", S_IFLNK | 0777, TIMEOUT_NONE, source_get, &source_kind},
-	{"clips", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &clips_kind},
 };
 const size_t tree_job_rows_count = SC_ARRAY_SIZE(tree_job_rows);
-const struct tree_row *const tree_status_row = &tree_job_rows[0];
+const struct tree_row *const tree_status_row = &tree_job_rows[JOB_ROW_STATUS];
+const struct tree_row *const tree_clips_row = &tree_job_rows[JOB_ROW_CLIPS];
 /* clang-format on */
 
 _Static_assert(SC_ARRAY_SIZE(tree_root_rows) <= TREE_ROWS_MAX, "more rows than room");

@@ -55,6 +55,7 @@ extern const struct tree_row tree_job_rows[];
 extern const size_t tree_job_rows_count;
 /** The row of `status`, which `wait` gives in the end. */
 extern const struct tree_row *const tree_status_row;
+extern const struct tree_row *const tree_clips_row;
 
 extern const struct node_kind tree_root_kind;
 
