@@ -53,7 +53,6 @@ int background_begin(int *ret_fd)
 		parent_wait(fds[0]);
 	}
 	close(fds[0]);
-	setsid();
 	streams_to_null(false);
 	*ret_fd = fds[1];
 	return 0;
@@ -71,6 +70,8 @@ void background_ready(int *fd)
 {
 	if (*fd < 0)
 		return;
+	/* Not before it is mounted: systemd's automounts know who may pass by the process group. */
+	setsid();
 	streams_to_null(true);
 	parent_tell(fd, 0);
 }
