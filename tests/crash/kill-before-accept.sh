@@ -10,6 +10,6 @@ crash_prepare
 hook_set intake-before-accept once-kill
 if crash_submit victim 2>/dev/null; then fail "success was answered by a daemon that is dead"; fi
 hook_wait_reached intake-before-accept
-sc_wait_gone "$daemon_pid"
+sc_wait_dead
 eq "$(sql "SELECT COUNT(*) FROM jobs WHERE job_id='victim'")" 0 "rows of a request that was not answered"
 crash_recover

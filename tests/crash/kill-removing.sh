@@ -12,8 +12,7 @@ sc_done victim
 hook_set remove-midway once-kill
 rmdir "$MNT/jobs/victim" 2>/dev/null || true
 hook_wait_reached remove-midway
-sc_wait_gone "$daemon_pid"
-daemon_pid=
+sc_wait_dead
 sc_mount "$crash_options"
 sc_wait_for '[[ ! -e $MNT/jobs/victim && ! -e $ROOT/outputs/victim ]]' 10
 eq "$(sql "SELECT COUNT(*) FROM jobs WHERE job_id='victim'")" 0 "rows of the removed job"

@@ -10,7 +10,7 @@ crash_prepare
 hook_set upload-before-sync once-kill
 upload short.mp4 closed.mp4 || true
 hook_wait_reached upload-before-sync
-sc_wait_gone "$daemon_pid"
+sc_wait_dead
 sc_mount "$crash_options"
 exists "$MNT/incoming/closed.mp4"
 eq "$(sql "SELECT state FROM uploads WHERE path='closed.mp4'")" incomplete

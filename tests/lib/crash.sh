@@ -31,8 +31,7 @@ crash_daemon_at() { # STEP STATE-AFTERWARDS of the victim in the database
 	crash_submit victim 2>/dev/null || true
 	crash_submit behind 2>/dev/null || true
 	hook_wait_reached "$1"
-	sc_wait_gone "$daemon_pid"
-	daemon_pid=
+	sc_wait_dead
 	crash_victim_was "$2"
 }
 
@@ -59,7 +58,7 @@ crash_recover() { # JOBS that must end done…
 	sc_mount "$crash_options"
 	for id; do
 		sc_done "$id"
-		"$SC_TOOLS/compare_clips" "$(media short.mp4)" "$MNT/jobs/$id/clips" --mode exact \
+		compare_clips "$(media short.mp4)" "$MNT/jobs/$id/clips" --mode exact \
 			--status "$MNT/jobs/$id/status" || fail "$id is not the source"
 		eq "$(sql "SELECT failures FROM jobs WHERE job_id='$id'")" 0 "failures of $id"
 	done

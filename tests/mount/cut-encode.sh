@@ -13,7 +13,7 @@ for name in main.mp4 main.mkv noaudio.mp4; do
 	sc_done "$id" 200
 	eq "$(status_of "$id" '.totalClips')" 13
 	eq "$(status_of "$id" '[.result.artifacts[].method]|unique|join(" ")')" encode "$name"
-	"$SC_TOOLS/compare_clips" "$(media "$name")" "$MNT/jobs/$id/clips" --mode encode \
+	compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode encode \
 		--status "$MNT/jobs/$id/status" || fail "$name: the clips are not the source"
 done
 check_invariants

@@ -14,7 +14,7 @@ for name in main.mp4 main.mov main.mkv faststart.mp4 noaudio.mp4 noaudio.mkv; do
 	sc_done "$id"
 	eq "$(status_of "$id" '.totalClips, .clipsReady' | xargs)" "13 13" "$name"
 	eq "$(status_of "$id" '[.result.artifacts[].method]|unique|join(" ")')" copy "$name"
-	"$SC_TOOLS/compare_clips" "$(media "$name")" "$MNT/jobs/$id/clips" --mode exact \
+	compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode exact \
 		--status "$MNT/jobs/$id/status" || fail "$name: the clips are not the source"
 	# the index comes first, so that a browser starts at once
 	for clip in "$MNT/jobs/$id/clips"/*; do

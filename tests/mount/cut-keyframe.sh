@@ -13,7 +13,7 @@ for name in main.mp4 main.mov main.mkv noaudio.mp4; do
 	sc_done "$id"
 	eq "$(status_of "$id" '.cut')" keyframe
 	eq "$(status_of "$id" '[.result.artifacts[]|.hiddenHeadMs,.hiddenTailMs]|unique|tostring')" "[0]" "$name: hidden"
-	"$SC_TOOLS/compare_clips" "$(media "$name")" "$MNT/jobs/$id/clips" --mode keyframe \
+	compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode keyframe \
 		--status "$MNT/jobs/$id/status" || fail "$name: the clips are not the source"
 done
 check_invariants

@@ -17,7 +17,7 @@ held() { # ID: a job that has begun and stands still, its upload ID.mp4
 ends_exact() { # ID
 	hook_go cut-clip
 	sc_done "$1"
-	"$SC_TOOLS/compare_clips" "$src" "$MNT/jobs/$1/clips" --mode exact --status "$MNT/jobs/$1/status"
+	compare_clips "$src" "$MNT/jobs/$1/clips" --mode exact --status "$MNT/jobs/$1/status"
 }
 
 held frozen

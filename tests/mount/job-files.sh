@@ -60,7 +60,7 @@ done <"$job/log"
 
 # clips: whole, read-only
 eq "$(find "$job/clips" -mindepth 1 -printf "%f\n" | sort | xargs)" "clip_001.mp4 clip_002.mp4"
-eq "$(stat -c %a "$job/clips/clip_001.mp4")" 644
+eq "$(stat -c %a "$job/clips/clip_001.mp4")" 444
 if (echo x >>"$job/clips/clip_001.mp4") 2>/dev/null; then fail "a clip could be written"; fi
 if (: >"$job/clips/new") 2>/dev/null; then fail "a file could be made among the clips"; fi
 if mkdir "$job/new" 2>/dev/null; then fail "a directory could be made in the job"; fi

@@ -19,7 +19,7 @@ eq "$(probe rotated.mp4 stream_side_data=rotation)" \
 run language.mp4 exact && sc_done language.mp4
 contains "$(probe language.mp4 stream_tags=language)" deu
 run vfr.mp4 exact && sc_done vfr.mp4
-"$SC_TOOLS/compare_clips" "$(media vfr.mp4)" "$MNT/jobs/vfr.mp4/clips" --mode exact \
+compare_clips "$(media vfr.mp4)" "$MNT/jobs/vfr.mp4/clips" --mode exact \
 	--status "$MNT/jobs/vfr.mp4/status" || fail "vfr.mp4: the clips are not the source"
 
 run vp8.mkv exact && sc_failed vp8.mkv UNSUPPORTED_CODEC

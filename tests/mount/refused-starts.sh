@@ -4,11 +4,12 @@
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
+want=1 # exit code
 refused() { # PART-OF-THE-MESSAGE ARGUMENTS…
 	local part=$1 code=0
 	shift
 	timeout 20 "$SC_BIN/storyclipfs" "$@" 2>"$LOG/err" </dev/null || code=$?
-	eq "$code" 1 "exit code of: $*"
+	eq "$code" $want "exit code of: $*"
 	contains "$(<"$LOG/err")" "$part" "what '$*' says"
 	eq "$(wc -l <"$LOG/err")" 1 "lines of: $(<"$LOG/err")"
 	sc_is_mounted && fail "mounted by: $*"
@@ -36,5 +37,6 @@ contains "$(<"$LOG/err")" none
 echo STORYCLIP_MAX_ATTEMPTS=often >"$SC_TEST/conf"
 refused STORYCLIP_MAX_ATTEMPTS "$ROOT" "$MNT" -o "config=$SC_TEST/conf"
 refused "$SC_TEST/no-conf" "$ROOT" "$MNT" -o "config=$SC_TEST/no-conf"
-refused no_such_setting "$ROOT" "$MNT" -o no_such_setting=1
 refused no-such-user "$ROOT" "$MNT" -o output_owner=no-such-user:no-such-group
+want=2
+refused no_such_setting "$ROOT" "$MNT" -o no_such_setting=1

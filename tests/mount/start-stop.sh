@@ -36,6 +36,11 @@ for dir in tmp/uploads work outputs database/storyclip.db; do
 	exists "$ROOT/$dir"
 done
 eq "$(stat -c %a "$ROOT/work") $(stat -c %a "$ROOT/database") $(stat -c %a "$ROOT/outputs")" "700 700 755"
+mounted=$(grep -F " $MNT " /proc/self/mountinfo)
+for option in " fuse.storyclipfs " nosuid nodev noexec default_permissions; do
+	contains "$mounted" "$option"
+done
+[[ $EUID -ne 0 ]] || contains "$mounted" allow_other
 sc_umount
 
 for signal in TERM INT; do

@@ -19,13 +19,13 @@ tail -c +100001 "$src" >&4
 exec 4>&-
 sc_done slow
 eq "$(sql "SELECT state FROM uploads WHERE path='slow.mp4'")" complete
-"$SC_TOOLS/compare_clips" "$src" "$MNT/jobs/slow/clips" --mode exact --status "$MNT/jobs/slow/status"
+compare_clips "$src" "$MNT/jobs/slow/clips" --mode exact --status "$MNT/jobs/slow/status"
 
 # bytes that keep coming keep it waiting, longer than upload_wait
 exec 4>"$in/steady.mp4"
 echo '{"uploadId":"steady","jobId":"steady"}' >"$MNT/control"
 for i in $(seq 0 7); do
-	tail -c +$((i * 40000 + 1)) "$src" | head -c 40000 >&4
+	dd if="$src" bs=40000 skip="$i" count=1 status=none >&4
 	sleep 0.5
 done
 eq "$(status_of steady .status)" queued
