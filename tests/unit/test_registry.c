@@ -41,7 +41,7 @@ static void job_changed(void *context, const char *job_id, uint64_t version, uns
 {
 }
 
-static void world_begin(struct world *w)
+static void world_begin(struct world *w, int64_t upload_wait_ms)
 {
 	struct error e = {0};
 
@@ -51,7 +51,8 @@ static void world_begin(struct world *w)
 					 .output_root = below("outputs"), .cdn_base = below(""),
 					 .database = below("storyclip.db"), .workers = 1,
 					 .stall_timeout_ms = 60000, .watchdog_interval_ms = 60000,
-					 .max_attempts = 2, .upload_wait_ms = 300, .max_queue = 100}};
+					 .max_attempts = 2, .upload_wait_ms = upload_wait_ms,
+					 .max_queue = 100}};
 	if (store_open(w->settings.database, 5000, &e, &w->store) < 0 ||
 	    engine_create(&(struct engine_deps){.settings = &w->settings, .store = w->store,
 						.clock = &clock_system,
@@ -495,7 +496,7 @@ static void life_last(struct world *w)
 	wait_state(w, "quiet.mp4", "complete");
 }
 
-static void live(void (*life)(struct world *w))
+static void live(void (*life)(struct world *w), int64_t upload_wait_ms)
 {
 	pid_t pid = fork();
 	int status;
@@ -505,7 +506,7 @@ static void live(void (*life)(struct world *w))
 		struct world w;
 
 		check_count = check_failures = 0;
-		world_begin(&w);
+		world_begin(&w, upload_wait_ms);
 		life(&w);
 		world_end(&w);
 		_exit(check_result());
@@ -526,12 +527,12 @@ int main(void)
 		REQUIRE(mkdir(path, 0755) == 0);
 		free(path);
 	}
-	live(life_names);
-	live(life_jobs);
-	live(life_cut_off);
-	live(life_after_cut_off);
-	live(life_after_stop);
-	live(life_last);
+	live(life_names, 60000);
+	live(life_jobs, 300);
+	live(life_cut_off, 60000);
+	live(life_after_cut_off, 60000);
+	live(life_after_stop, 60000);
+	live(life_last, 60000);
 	tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	REQUIRE(tmp_fd >= 0 && file_remove_tree(tmp_fd, top + strlen("/tmp/")) == 0);
 	close(tmp_fd);
