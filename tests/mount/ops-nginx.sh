@@ -1,0 +1,158 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# contrib/nginx/storyclip.conf under a real nginx as www-data: clips with ranges and lasting caches,
+# status that is never stale, uploads by PUT (bodies elsewhere, and on the mount), all else denied.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+need_root
+need nginx curl
+id -u www-data >/dev/null 2>&1 || skip "there is no user www-data"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+base=http://127.0.0.1:$port
+mkdir "$SC_TEST/nginx"
+nginx=
+
+# The file of contrib/ with its places, and the surroundings that Debian's nginx.conf gives.
+configure() { # [DIRECTIVE OF THE UPLOADS' LOCATION]
+	sed -e "s,/srv/storyclip/main,$MNT,; s,/var/lib/storyclip/main/outputs,$ROOT/outputs," \
+		-e "s,listen 80;,listen 127.0.0.1:$port;," \
+		-e "s,^\t\tdav_methods PUT;,&${1:-}," \
+		"${SC_TESTS%/*}/contrib/nginx/storyclip.conf" >"$SC_TEST/nginx/site"
+	cat >"$SC_TEST/nginx/conf" <<-END
+		user www-data;
+		pid $SC_TEST/nginx/pid;
+		error_log $LOG/nginx.log;
+		worker_processes 2;
+		daemon off;
+		events {}
+		http {
+			access_log off;
+			client_body_temp_path $SC_TEST/nginx/body;
+			proxy_temp_path $SC_TEST/nginx/proxy;
+			fastcgi_temp_path $SC_TEST/nginx/fastcgi;
+			uwsgi_temp_path $SC_TEST/nginx/uwsgi;
+			scgi_temp_path $SC_TEST/nginx/scgi;
+			include $SC_TEST/nginx/site;
+		}
+	END
+	nginx -t -q -c "$SC_TEST/nginx/conf" -e "$LOG/nginx.log" 2>"$LOG/nginx-t" || fail "nginx -t: $(<"$LOG/nginx-t")"
+	eq "$(<"$LOG/nginx-t")" "" "what nginx -t warns of"
+}
+start() {
+	nginx -c "$SC_TEST/nginx/conf" -e "$LOG/nginx.log" &
+	nginx=$!
+	sc_wait_for 'curl -s -o /dev/null "$base/"'
+}
+stop() {
+	kill "$nginx"
+	wait "$nginx" || true
+}
+code() { # CURL-ARGUMENTS…
+	curl -s -o /dev/null -m 10 -w '%{http_code}' --path-as-is "$@"
+}
+head_of() { # URL [CURL-ARGUMENTS…]
+	curl -s -m 10 -D - -o "$SC_TEST/got" "$@" | tr -d '\r'
+}
+header() { # TEXT NAME VALUE|-
+	local value
+	value=$(sed -n "s/^$2: //Ip" <<<"$1")
+	eq "$value" "${3#-}" "header $2"
+}
+
+sc_mount "cdn_base=$base/clips"
+configure
+start
+
+# ---- in: PUT to the mount, by its last name only, as www-data
+video=$(media short.mp4)
+eq "$(code -T "$video" "$base/incoming/short.mp4")" 201 "PUT"
+cmp "$video" "$MNT/incoming/short.mp4"
+eq "$(stat -c '%U:%G %a' "$MNT/incoming/short.mp4")" "www-data:www-data 644" "owner of the upload"
+eq "$(code -T "$video" "$base/incoming/some/where/deep.mp4")" 201 "PUT into directories that it makes"
+cmp "$video" "$MNT/incoming/some/where/deep.mp4"
+eq "$(code -T "$video" "$base/incoming/b%20%C3%A4'\"%25.mp4")" 201 "PUT of a difficult name"
+cmp "$video" "$MNT/incoming/b ä'\"%.mp4"
+eq "$(code -T "$video" "$base/incoming/short.mp4")" 204 "PUT over it"
+eq "$(cd "$MNT/incoming" && find . -type f | sort | xargs -d '\n' echo)" \
+	"./b ä'\"%.mp4 ./short.mp4 ./some/where/deep.mp4" "files in incoming/"
+
+# ---- out
+id=$(sc_submit '{"uploadId":"short.mp4","jobId":"web.1"}')
+sc_done "$id"
+for url in $(status_of "$id" '.outputs[]'); do
+	head=$(head_of "$url")
+	matches "$head" '^HTTP/1.1 200 ' "$url"
+	cmp "$SC_TEST/got" "$ROOT/outputs/$id/${url##*/}"
+	header "$head" Content-Type video/mp4
+	header "$head" Cache-Control 'public, max-age=31536000, immutable'
+	header "$head" X-Content-Type-Options nosniff
+	header "$head" Accept-Ranges bytes
+	tag=$(sed -n 's/^ETag: //Ip' <<<"$head")
+	eq "$(code -H "If-None-Match: $tag" "$url")" 304 "the same clip again"
+	head=$(head_of "$url" -r 1000-4999)
+	matches "$head" '^HTTP/1.1 206 ' "$url with Range"
+	cmp "$SC_TEST/got" <(tail -c +1001 "$ROOT/outputs/$id/${url##*/}" | head -c 4000)
+	head=$(head_of "$base/jobs/$id/clips/${url##*/}")
+	cmp "$SC_TEST/got" "$ROOT/outputs/$id/${url##*/}"
+	header "$head" Cache-Control no-cache
+	header "$head" Content-Type video/mp4
+	eq "$(code -X DELETE "$url") $(code -T "$video" "$url") $(code -d x "$url")" "403 403 403" "$url, not by GET"
+done
+for name in "jobs/$id/status" "jobs/$id/progress" "jobs/$id/request" health; do
+	head=$(head_of "$base/$name")
+	matches "$head" '^HTTP/1.1 200 ' "$name"
+	header "$head" Content-Type application/json
+	header "$head" Cache-Control no-store
+	header "$head" X-Content-Type-Options nosniff
+	header "$head" ETag -
+	header "$head" Last-Modified -
+	header "$head" Accept-Ranges -
+	[[ $name == health ]] || cmp "$SC_TEST/got" "$MNT/$name"
+	jq -e . "$SC_TEST/got" >/dev/null || fail "$name is no JSON: $(<"$SC_TEST/got")"
+	# Whatever the client has kept: it gets the newest.
+	eq "$(code -H 'If-None-Match: *' -H 'If-Modified-Since: Fri, 31 Dec 2060 00:00:00 GMT' "$base/$name")" 200 "$name"
+done
+
+# ---- nothing else; what would wait answers at once
+for name in / control events README incoming/ incoming/short.mp4 jobs/ "jobs/$id" "jobs/$id/" \
+	"jobs/$id/control" "jobs/$id/wait" "jobs/$id/log" "jobs/$id/source" "jobs/$id/clips/" by-upload/ \
+	"by-upload/short.mp4/status" "clips/" "clips/$id/" "clips/$id/../../database/storyclip.db" \
+	"clips/../database/storyclip.db" "clips/..%2fdatabase%2fstoryclip.db" "jobs/$id/clips/..%2fwait" \
+	"clips/.hidden/clip_001.mp4" "jobs/../health/../control" "incoming/..%2f..%2froot"; do
+	matches "$(code "$base/${name#/}")" '^(403|404|400)$' "GET /$name"
+done
+eq "$(code -d '{"uploadId":"short"}' "$base/control") $(code -T "$video" "$base/control")" "403 403" "requests by HTTP"
+eq "$(code -T "$video" "$base/jobs/$id/control")" 403
+for name in .hidden.mp4 some/.hidden/x.mp4 ..%2fx.mp4; do
+	matches "$(code -T "$video" "$base/incoming/$name")" '^40' "PUT of $name"
+done
+for method in DELETE MKCOL MOVE COPY PROPFIND POST; do
+	matches "$(code -X "$method" -H "Destination: $base/incoming/x" "$base/incoming/short.mp4")" '^40' "$method"
+done
+cmp "$video" "$MNT/incoming/short.mp4"
+eq "$(ls "$MNT/jobs")" "$id" "jobs"
+
+# ---- a mount that goes and comes back is served again, nothing being told to nginx
+sc_umount
+matches "$(code "$base/jobs/$id/status")" '^404$' "status without the mount"
+eq "$(code "$base/clips/$id/clip_001.mp4")" 200 "a published clip without the mount"
+sc_mount "cdn_base=$base/clips"
+eq "$(code "$base/jobs/$id/status")" 200 "status after another mount"
+stop
+
+# ---- bodies straight into the mount: hidden while they come, then renamed: no second copy
+configure "\n\t\tclient_body_temp_path $MNT/incoming/.nginx;"
+start
+curl -s -m 60 -o /dev/null -w '%{http_code}' --limit-rate 1M -T "$video" "$base/incoming/direct.mp4" >"$LOG/code" &
+curl=$!
+sc_wait_for '[[ -n $(find "$MNT/incoming/.nginx" -type f) ]]'
+missing "$MNT/incoming/direct.mp4"
+wait "$curl"
+eq "$(<"$LOG/code")" 201 "PUT with its body on the mount"
+cmp "$video" "$MNT/incoming/direct.mp4"
+eq "$(find "$MNT/incoming/.nginx" -type f)" "" "bodies left over"
+id=$(sc_submit '{"uploadId":"direct"}')
+sc_done "$id"
+stop
+sc_umount
