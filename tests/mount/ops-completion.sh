@@ -4,8 +4,6 @@
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
-lib=/usr/share/bash-completion/bash_completion
-[[ -f $lib ]] || skip "needs bash-completion"
 mkdir "$SC_TEST/bin" "$SC_TEST/files" "$SC_TEST/files/folder"
 touch "$SC_TEST/files/settings.conf"
 for p in storyclipfs storyclip; do
@@ -22,8 +20,6 @@ offered() { # WORD… (the last one is being typed)
 		cd "$SC_TEST/files"
 		set +eu
 		trap - ERR
-		# shellcheck disable=SC1090
-		. "$lib"
 		# shellcheck disable=SC1090
 		. "${SC_TESTS%/*}/contrib/completions/$1"
 		# shellcheck disable=SC2317 # called by what is loaded; only readline's own call has options
