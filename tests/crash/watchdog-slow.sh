@@ -6,33 +6,34 @@
 # shellcheck source=tests/lib/crash.sh
 . "$SC_TESTS/lib/crash.sh"
 
-crash_prepare stall_timeout=2,watchdog_interval=1
-upload long.mp4
-hook_set cut-clip once-wait
-echo '{"uploadId":"long","cut":"encode","clipDuration":60,"jobId":"slow"}' >"$MNT/control"
-hook_wait_reached cut-clip
-worker=$(hook_pid cut-clip)
-hook_go cut-clip
-# It works for a moment and stands still for one, again and again, over several stall_timeouts.
+crash_prepare stall_timeout=4,watchdog_interval=1
+upload main.mp4
+slow_job() { # ID: one that has begun to encode
+	hook_set cut-clip once-wait
+	echo "{\"uploadId\":\"main\",\"cut\":\"encode\",\"clipDuration\":30,\"jobId\":\"$1\"}" >"$MNT/control"
+	hook_wait_reached cut-clip
+	worker=$(hook_pid cut-clip)
+	hook_go cut-clip
+}
+
+# It works for a moment and stands still for one, again and again, for longer than stall_timeout.
+slow_job slow
 started=$(now_ms)
-for i in 1 2 3 4 5 6; do
+for rounds in $(seq 8); do
 	kill -STOP "$worker"
 	sleep 1
-	kill -CONT "$worker"
-	sleep 0.2
-	[[ -e /proc/$worker ]] || break
+	kill -CONT "$worker" || break
+	sleep 0.1
 done
-le 4000 "$(($(now_ms) - started))" "milliseconds of slowness"
-[[ $i -ge 4 ]] || fail "the job was too fast to be slow ($i rounds)"
+le 6000 "$(($(now_ms) - started))" "milliseconds of slowness"
+[[ $rounds -eq 8 ]] || fail "the job was too fast to be slow ($rounds rounds)"
 sc_done slow
 
 # the daemon itself stopped for longer than stall_timeout: no failure when it wakes
-hook_set cut-clip once-wait
-echo '{"uploadId":"long","cut":"encode","clipDuration":60,"jobId":"asleep"}' >"$MNT/control"
-hook_wait_reached cut-clip
-hook_go cut-clip
+slow_job asleep
 kill -STOP "$daemon_pid"
-sleep 5
+sleep 6
 kill -CONT "$daemon_pid"
 sc_done asleep
+eq "$(jq .watchdog.stalled "$MNT/health")" 0 "stalled jobs in health"
 crash_check

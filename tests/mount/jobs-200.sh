@@ -16,8 +16,6 @@ for i in $(seq 200); do
 		for j in $(seq "$i"); do
 			timeout 100 cat "$MNT/jobs/j$j/wait" >/dev/null
 		done
-		# Where every list and status has been read once, as a user would look.
-		find "$MNT/jobs" -name status -exec cat {} + >/dev/null
 		rss=$(rss_kib "$daemon_pid")
 		echo "resident after job $i: $rss KiB"
 		[[ $i == 20 ]] && early=$rss

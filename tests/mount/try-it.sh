@@ -29,7 +29,7 @@ script=$!
 sc_wait_for '[[ -n $(find "$SC_TEST/demo/root/work" -mindepth 1 2>/dev/null) ]]' 60
 kill -KILL "$script" "$(sc_pid "$SC_TEST/demo/root")"
 wait "$script" || true
-errno ENOTCONN stat "$mnt/health"
+sc_wait_for '[[ $(stat "$mnt/health" 2>&1) == *"${errno_text[ENOTCONN]}"* ]]' 5
 run "$video"
 
 # killed itself only: the mount is alive, from a run with --keep too
