@@ -10,7 +10,7 @@ meson install -C "$SC_BUILD" --no-rebuild --quiet --destdir "$stage" >"$LOG/inst
 	fail "meson install: $(tail -n 5 "$LOG/install.log")"
 prefix=$(meson introspect "$SC_BUILD" --buildoptions | jq -r '.[]|select(.name=="prefix").value')
 at=$stage$prefix
-for file in bin/storyclipfs bin/storyclip share/man/man1/storyclipfs.1 \
+for file in bin/storyclipfs bin/storyclip share/man/man1/storyclipfs.1 share/man/man1/storyclip.1 \
 	lib/systemd/system/storyclipfs@.service share/bash-completion/completions/storyclipfs \
 	share/bash-completion/completions/storyclip share/doc/storyclipfs/README.md \
 	share/doc/storyclipfs/examples/storyclip.conf share/doc/storyclipfs/examples/fstab.example; do

@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# storyclipfs(1) says what the program does: the settings of --help, the fields of a request, the codes
-# and errnos of the one table, each in both directions; and mandoc has nothing to complain of.
+# storyclipfs(1) and storyclip(1) say what the programs do: the settings of --help, the fields of a
+# request, the codes and errnos of the one table, commands, options and exit codes, each in both
+# directions; and mandoc has nothing to complain of.
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
 need mandoc
 top=${SC_TESTS%/*}
 page=$top/contrib/man/storyclipfs.1
+client=$top/contrib/man/storyclip.1
 
 same() { # WHAT OF-THE-MANUAL OF-THE-CODE: two lists, a word a line
 	local only
@@ -18,14 +20,16 @@ same() { # WHAT OF-THE-MANUAL OF-THE-CODE: two lists, a word a line
 	eq "$only" "" "$1: missing in the manual"
 }
 
-section() { # NAME: its source
-	awk -v name=".Sh $1" '$0 == name {on = 1; next} /^\.Sh / {on = 0} on' "$page"
+section() { # NAME [PAGE]: its source
+	awk -v name=".Sh $1" '$0 == name {on = 1; next} /^\.Sh / {on = 0} on' "${2:-$page}"
 }
 
 # ---- how it is written (what is not installed here, or not indexed, is no fault of the page)
-complaints=$(mandoc -Tlint -Wstyle "$page" 2>&1 |
-	grep -v 'referenced manual not found\|outdated mandoc.db' || true)
-eq "$complaints" "" "mandoc -Tlint"
+for p in "$page" "$client"; do
+	complaints=$(mandoc -Tlint -Wstyle "$p" 2>&1 |
+		grep -v 'referenced manual not found\|outdated mandoc.db' || true)
+	eq "$complaints" "" "mandoc -Tlint"
+done
 for section in NAME SYNOPSIS DESCRIPTION SETTINGS 'EXIT STATUS' SIGNALS EXAMPLES CAVEATS; do
 	[[ -n $(section "$section") ]] || fail "there is no section $section"
 done
@@ -77,6 +81,18 @@ done <<<"$refusals"
 same "codes that are tried again" \
 	"$(sed -n 's/ No \*$//p' <<<"$failures")" \
 	"$(awk '$3 == "true" {print $1}' <<<"$in_use")"
+
+# ---- the client
+"$SC_BIN/storyclip" --help >"$LOG/client-help"
+same commands \
+	"$(section DESCRIPTION "$client" | sed -nE 's/^\.It Cm ([a-z]+).*/\1/p')" \
+	"$(sed -nE '/^Commands:/,/^$/s/^  ([a-z]+) .*/\1/p' "$LOG/client-help")"
+same options \
+	"$(section DESCRIPTION "$client" | sed -nE 's/^\.It Fl (h , )?-([a-z]+).*/\2/p')" \
+	"$(sed -nE '/^Options:/,/^$/s/^  --([a-z]+) .*/\1/p' "$LOG/client-help")"
+same "exit codes" \
+	"$(section 'EXIT STATUS' "$client" | sed -nE 's/^\.It ([0-9]+)$/\1/p')" \
+	"$(sed -nE '/^Exit codes/,$s/^  ([0-9]+) .*/\1/p' "$LOG/client-help")"
 
 # ---- the tree: what a mount has is named, what is named is there
 sc_mount
