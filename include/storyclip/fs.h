@@ -40,7 +40,8 @@ struct fs_deps {
 
 /**
  * Open the upload directory, raise RLIMIT_NOFILE to its hard limit, start the notify thread. Sets the
- * process's umask to 0 (files made through the mount get their writers' umask). Mounts nothing yet.
+ * process's umask to 0 (files made through the mount get their writers' umask) and its number of
+ * malloc arenas to two. Mounts nothing yet.
  * Call after going to the background (threads do not survive a fork).
  */
 int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "fs_state.h"
 #include "jobs.h"
@@ -24,11 +26,27 @@ static void reply_target(fuse_req_t req, int r, const struct buf *target)
 
 /* ---- jobs/<id>/source ---- */
 
+/*
+ * Whether an open file is the one that the job was accepted with. A file system gives the number of a
+ * removed file to the next one: so it must also be older than the job, where its birth is known.
+ */
+static bool is_source(int fd, const struct job_snapshot *job)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &stx) < 0)
+		return false;
+	if (makedev(stx.stx_dev_major, stx.stx_dev_minor) != job->source_dev ||
+	    stx.stx_ino != job->source_ino)
+		return false;
+	return !(stx.stx_mask & STATX_BTIME) ||
+	       stx.stx_btime.tv_sec * 1000 + stx.stx_btime.tv_nsec / 1000000 <= job->created_at;
+}
+
 static int source_target(struct fs *fs, const struct job_dir *job, struct buf *target)
 {
 	auto_snapshot struct job_snapshot snapshot = {0};
 	auto_fd int fd = -1;
-	struct stat st;
 	int r = engine_snapshot(fs->engine, job->id, &snapshot);
 
 	if (r < 0)
@@ -39,9 +57,7 @@ static int source_target(struct fs *fs, const struct job_dir *job, struct buf *t
 			      &fd);
 	if (r < 0)
 		return -ENOENT;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_dev != snapshot.source_dev || st.st_ino != snapshot.source_ino)
+	if (!is_source(fd, &snapshot))
 		return -ENOENT;
 	buf_printf(target, "../../incoming/%s", snapshot.source_path);
 	return buf_error(target);

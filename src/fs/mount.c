@@ -6,6 +6,7 @@
 #include "storyclip/fs.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #define DRAIN_MS 1000      /* at most so long the last requests are answered */
 #define WAKE_SIGNAL SIGUSR1
 #define WAKE_EVERY_MS 10
+#define ARENAS 2
 
 const char *fs_libfuse_version(void)
 {
@@ -98,6 +100,8 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 	if (r < 0)
 		return error_from_errno(e, r, "starting the mount");
 	raise_descriptor_limit();
+	/* One arena for each thread would keep what every one of them has ever needed. */
+	mallopt(M_ARENA_MAX, ARENAS);
 	umask(0);
 	*ret = take_ptr(fs);
 	return 0;

@@ -46,8 +46,13 @@ void reply_node(struct fs *fs, fuse_req_t req, struct node *node, double entry_t
 		node_forget(fs, node, 1); /* the asker is gone, the kernel has not taken it */
 }
 
+/* A listing comes in parts anyhow; a large buffer for each would only leave holes in the heap. */
+#define LISTING_MAX_BYTES (32 * 1024)
+
 int listing_init(struct listing *l, struct fs *fs, fuse_req_t req, size_t size, bool is_plus)
 {
+	if (size > LISTING_MAX_BYTES)
+		size = LISTING_MAX_BYTES;
 	*l = (struct listing){.fs = fs, .req = req, .is_plus = is_plus, .size = size};
 	l->data = malloc(size ? size : 1);
 	return l->data ? 0 : -ENOMEM;

@@ -13,7 +13,7 @@
 #include "tree.h"
 
 /** Bytes of ended jobs' texts that are kept before the kernel is asked to forget the oldest. */
-#define TEXTS_KEPT_BYTES (256 * 1024)
+#define TEXTS_KEPT_BYTES (128 * 1024)
 
 struct text_node {
 	struct row_node base;
