@@ -86,6 +86,9 @@ int store_job_progress(struct store *store, const char *job_id, unsigned int att
  *  updated_at of *to). Not synced: the registry of uploads knows it too. @return 0, -ESTALE */
 int store_job_source(struct store *store, const struct job_snapshot *to);
 
+/** The source's times were set through the mount: what UPLOAD_CHANGED compares with. Not synced. */
+int store_job_touched(struct store *store, const char *job_id, int64_t source_mtime_ns);
+
 /** Mark that the attempt's directory is about to be renamed to OUTPUT_ROOT/<id> (synced): from then on
  *  a directory of that name is ours to remove when the job does not end done.
  *  @return 0, -ESTALE (the attempt is not running any more) */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "hold.h"
@@ -24,7 +25,10 @@
 #define CLIPS_DIR "clips"
 #define MAX_PROGRESS_WORKER 94 /* 95 is the publisher's */
 #define MAX_PROGRESS_PUBLISHER 99
+#define TIMES_WAIT_MS 300
 #define CLAIM_RETRY_MS 1000 /* the database could not be written */
+#define SOURCE_LOOKS 10
+#define SOURCE_LOOK_NS 20000000
 
 struct attempt {
 	struct engine *engine;
@@ -167,20 +171,32 @@ static int make_dir(int dir_fd, const char *name, mode_t mode, int *ret_fd)
 	return fchmod(fd, mode) < 0 ? -errno : 0; /* not what the umask makes of it */
 }
 
+/* Whether the file is as the job knows it. Under engine.jobs, which guards what it knows. */
+static bool is_as_accepted(const struct job *job, const struct stat *st)
+{
+	return st->st_size == job->shown.source_size &&
+	       (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec ==
+		       job->shown.source_mtime_ns;
+}
+
 /* The held upload must still be what was accepted: nobody may have written it behind the mount. */
 static int check_source(struct attempt *a, struct error *e)
 {
-	int64_t size, mtime_ns;
+	struct engine *engine = a->engine;
+	int64_t size;
+	bool is_well, is_in_time = true;
 	struct stat st;
 
 	if (fstat(a->source_fd, &st) < 0)
 		return error_from_errno(e, -errno, "looking at the held upload");
-	lock_acquire(&a->engine->jobs);
+	lock_acquire(&engine->jobs);
+	/* Times that are being set through the mount are there before we are told: wait for that. */
+	while (!(is_well = is_as_accepted(a->job, &st)) && st.st_size == a->job->shown.source_size &&
+	       is_in_time)
+		is_in_time = cond_wait_for(&engine->left, &engine->jobs, TIMES_WAIT_MS);
 	size = a->job->shown.source_size;
-	mtime_ns = a->job->shown.source_mtime_ns;
-	lock_release(&a->engine->jobs);
-	if (st.st_size == size &&
-	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == mtime_ns)
+	lock_release(&engine->jobs);
+	if (is_well)
 		return 0;
 	return error_set(e, SC_UPLOAD_CHANGED,
 			 "upload '%s' was changed behind the mount after it was accepted (%lld bytes, "

@@ -275,6 +275,33 @@ static void look(struct engine *engine)
 	lock_release(&engine->commit);
 }
 
+/* New times of held uploads go into the rows, behind the mount's back. */
+static void save_touched(struct engine *engine)
+{
+	struct job **jobs = NULL;
+	size_t n = 0;
+
+	if (engine_live_jobs(engine, &jobs, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		int64_t mtime_ns;
+		bool is_touched;
+
+		lock_acquire(&engine->jobs);
+		is_touched = jobs[i]->is_touched;
+		mtime_ns = jobs[i]->shown.source_mtime_ns;
+		jobs[i]->is_touched = false;
+		lock_release(&engine->jobs);
+		if (is_touched && store_job_touched(engine->deps.store, jobs[i]->shown.id, mtime_ns) < 0) {
+			lock_acquire(&engine->jobs);
+			jobs[i]->is_touched = true;
+			lock_release(&engine->jobs);
+		}
+		engine_unref(engine, jobs[i]);
+	}
+	free(jobs);
+}
+
 void *external_run(void *arg)
 {
 	struct engine *engine = arg;
@@ -282,11 +309,13 @@ void *external_run(void *arg)
 
 	while (!is_stopping) {
 		look(engine);
+		save_touched(engine);
 		lock_acquire(&engine->jobs);
 		if (!engine->is_stopping)
 			cond_wait_for(&engine->tick, &engine->jobs, LOOK_EVERY_MS);
 		is_stopping = engine->is_stopping;
 		lock_release(&engine->jobs);
 	}
+	save_touched(engine);
 	return NULL;
 }

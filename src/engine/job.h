@@ -26,6 +26,7 @@ struct job {
 	bool is_listed; /* its row is committed: others may see it */
 	bool is_moving; /* a transition is being committed */
 	bool is_ended;  /* it has left the table */
+	bool is_touched; /* source_mtime_ns is not yet in its row */
 
 	struct queue_entry queue;
 	struct slot *slot; /* which runs it, or is still cleaning up after it */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the intake tells and asks about the files that jobs hold. Any thread. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "joblog.h"
 #include "state.h"
@@ -70,6 +72,52 @@ void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t si
 		if (job)
 			engine_unref(engine, job);
 	} while (job);
+}
+
+/* Their rows keep the old time: whoever reads them again, at the next start, is told by the intake. */
+void engine_source_times_set(struct engine *engine, dev_t dev, ino_t ino, int64_t mtime_ns)
+{
+	struct job *job = NULL;
+
+	lock_acquire(&engine->jobs);
+	while ((job = job_table_of_source(&engine->live, job, dev, ino)))
+		job->shown.source_mtime_ns = mtime_ns;
+	lock_release(&engine->jobs);
+}
+
+/* One name under which the file can be looked at. @return whether there is one */
+static bool find_hold(struct engine *engine, dev_t dev, ino_t ino, char ret_id[JOB_ID_SIZE])
+{
+	struct job *job;
+
+	lock_acquire(&engine->jobs);
+	job = job_table_of_source(&engine->live, NULL, dev, ino);
+	if (job)
+		memcpy(ret_id, job->shown.id, JOB_ID_SIZE);
+	lock_release(&engine->jobs);
+	return job != NULL;
+}
+
+void engine_source_touched(struct engine *engine, dev_t dev, ino_t ino)
+{
+	struct job *job = NULL;
+	char id[JOB_ID_SIZE];
+	struct stat st;
+
+	if (!find_hold(engine, dev, ino, id) ||
+	    fstatat(engine->hold_fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != ino)
+		return;
+	lock_acquire(&engine->jobs);
+	while ((job = job_table_of_source(&engine->live, job, dev, ino))) {
+		/* Of one that is still written it will be told with its size. */
+		if (job->shown.source_state == SOURCE_WAITING || job->shown.source_size != st.st_size)
+			continue;
+		job->shown.source_mtime_ns =
+			(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+		job->is_touched = true; /* the thread `external` writes it */
+	}
+	cond_broadcast(&engine->left); /* a slot that wonders about the times */
+	lock_release(&engine->jobs);
 }
 
 /* The row cannot be written now, and the caller is not to wait: a slot will write it. */

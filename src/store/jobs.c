@@ -437,6 +437,28 @@ int store_job_source(struct store *store, const struct job_snapshot *to)
 	return store_write_end(store, job_change(&store->write, sql, to, NULL, -ESTALE));
 }
 
+static int job_touched(struct db *db, const char *job_id, int64_t source_mtime_ns)
+{
+	static const char sql[] = "UPDATE jobs SET source_mtime_ns=:source_mtime_ns "
+				  "WHERE job_id=:job_id AND status IN ('queued','running')";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, job_id, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":source_mtime_ns", source_mtime_ns);
+	if (r == 0)
+		r = db_change(db, stmt);
+	return r < 0 ? r : 0;
+}
+
+int store_job_touched(struct store *store, const char *job_id, int64_t source_mtime_ns)
+{
+	if (!store_write_begin(store, WRITE_UNSYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_touched(&store->write, job_id, source_mtime_ns));
+}
+
 int store_job_clip_deleted(struct store *store, const struct job_snapshot *to,
 			   const char *output_urls)
 {

@@ -283,6 +283,9 @@ static void test_waiting(struct rig *rig)
 /* The upload's name may go; its bytes are held. Its bytes may not change. */
 static void test_held(struct rig *rig)
 {
+	const struct timespec times[2] = {{.tv_sec = 12, .tv_nsec = 34}, {.tv_sec = 12, .tv_nsec = 34}};
+	struct stat st;
+
 	rig_job(rig, "h1", "touch h1-runs\nawait h1-go\nclip 1 1\n");
 	CHECK(rig_wait_path(rig, "h1-runs", true));
 	CHECK(unlinkat(rig->root_fd, "uploads/h1", 0) == 0);
@@ -297,6 +300,23 @@ static void test_held(struct rig *rig)
 	CHECK_TEXT(rig_ask(rig, "SELECT error_code||attempt FROM jobs WHERE job_id='h2'"),
 		   "UPLOAD_CHANGED1");
 	CHECK(!rig_has(rig, "outputs/h2"));
+
+	/* Times set through the mount are no change, also when it is told a little later. */
+	rig_job(rig, "h3", "touch h3-runs\nawait h3-go\nclip 1 1\n");
+	CHECK(rig_wait_path(rig, "h3-runs", true));
+	CHECK(utimensat(rig->root_fd, "uploads/h3", times, 0) == 0);
+	REQUIRE(fstatat(rig->root_fd, "uploads/h3", &st, 0) == 0);
+	engine_source_touched(rig->engine, st.st_dev, st.st_ino);
+	CHECK(rig_wait_ask(rig, "SELECT source_mtime_ns FROM jobs WHERE job_id='h3'", "12000000034"));
+	rig_write(rig, "h3-go", "");
+	CHECK(rig_wait(rig, "h3", JOB_DONE));
+	/* Behind the mount they are one. */
+	rig_job(rig, "h4", "touch h4-runs\nawait h4-go\nclip 1 1\n");
+	CHECK(rig_wait_path(rig, "h4-runs", true));
+	CHECK(utimensat(rig->root_fd, "uploads/h4", times, 0) == 0);
+	rig_write(rig, "h4-go", "");
+	CHECK(rig_wait(rig, "h4", JOB_FAILED));
+	CHECK_TEXT(rig_ask(rig, "SELECT error_code FROM jobs WHERE job_id='h4'"), "UPLOAD_CHANGED");
 }
 
 static void test_queue_full(struct rig *rig)
