@@ -284,6 +284,8 @@ static void tell_engine(struct scan *scan)
 		else if (held->is_waiting && !held->is_found)
 			engine_source_ready(engine, held->dev, held->ino, held->size,
 					    held->mtime_ns);
+		else if (held->is_seen && !held->is_found) /* set through the mount since acceptance */
+			engine_source_times_set(engine, held->dev, held->ino, held->mtime_ns);
 	}
 }
 

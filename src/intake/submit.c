@@ -60,15 +60,20 @@ static enum upload_stage source_stage(const struct command_deps *deps,
 	return UPLOAD_STAGE_SYNCING;
 }
 
-/* The sync may have ended between the question and the acceptance, and nobody would say so again. */
-static void check_again(const struct command_deps *deps, const struct resolved *upload)
+/* What was told between the question and the acceptance found no job, and is not told again: that
+ * the sync has ended, that times were set. */
+static void check_again(const struct command_deps *deps, const struct resolved *upload,
+			bool is_ready)
 {
+	struct engine *engine = deps->intake->engine;
 	struct stat st;
 
-	if (fstat(upload->fd, &st) == 0 &&
-	    uploads_ask(deps->uploads, &st, upload->fd) == UPLOAD_STAGE_QUIET)
-		engine_source_ready(deps->intake->engine, st.st_dev, st.st_ino, st.st_size,
-				    stat_mtime_ns(&st));
+	if (fstat(upload->fd, &st) < 0)
+		return;
+	if (is_ready && st.st_size == upload->st.st_size)
+		engine_source_times_set(engine, st.st_dev, st.st_ino, stat_mtime_ns(&st));
+	if (!is_ready && uploads_ask(deps->uploads, &st, upload->fd) == UPLOAD_STAGE_QUIET)
+		engine_source_ready(engine, st.st_dev, st.st_ino, st.st_size, stat_mtime_ns(&st));
 }
 
 static int submit_upload(const struct command_deps *deps, struct request *request,
@@ -102,8 +107,7 @@ static int submit_upload(const struct command_deps *deps, struct request *reques
 		return r;
 	if (stage == UPLOAD_STAGE_WRITING)
 		watches_add(deps->watches, upload->fd, &upload->st, upload->path);
-	if (!source.is_ready)
-		check_again(deps, upload);
+	check_again(deps, upload, source.is_ready);
 	return 0;
 }
 
