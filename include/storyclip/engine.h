@@ -115,9 +115,6 @@ int engine_remove_clip(struct engine *engine, const char *job_id, unsigned int n
 
 /** The last writer has closed it and it is synced: jobs waiting for this inode may run. */
 void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t size, int64_t mtime_ns);
-/** Its times were set through the mount, which is no change of its bytes: jobs that hold it expect this
- *  mtime from now on. Memory alone. */
-void engine_source_times_set(struct engine *engine, dev_t dev, ino_t ino, int64_t mtime_ns);
 /** Fail the jobs that wait for (or are queued with) this inode, e.g. UPLOAD_BUSY, UPLOAD_INCOMPLETE. */
 void engine_source_failed(struct engine *engine, dev_t dev, ino_t ino, enum sc_code code,
 			  const char *message);

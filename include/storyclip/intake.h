@@ -66,8 +66,7 @@ void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t
  * A file's times were set (utimens): its row is written anew, so that it stays known as it is, and
  * jobs that hold it do not take it for changed. @param path  NULL: it has no name any more
  */
-void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path,
-		      int64_t mtime_ns);
+void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path);
 /** Hidden links to subtract from st_nlink. */
 unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino);
 /** Whether opening it for writing, truncating or allocating must give ETXTBSY now. */

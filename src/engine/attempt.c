@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "hold.h"
@@ -25,10 +24,9 @@
 #define CLIPS_DIR "clips"
 #define MAX_PROGRESS_WORKER 94 /* 95 is the publisher's */
 #define MAX_PROGRESS_PUBLISHER 99
+#define PROGRESS_PUBLISHING 95
 #define TIMES_WAIT_MS 300
 #define CLAIM_RETRY_MS 1000 /* the database could not be written */
-#define SOURCE_LOOKS 10
-#define SOURCE_LOOK_NS 20000000
 
 struct attempt {
 	struct engine *engine;
@@ -284,6 +282,25 @@ static int count_clips(struct attempt *a, struct error *e)
 	return has_clips ? 0 : error_set(e, SC_INTERNAL, "the worker says done, but has made no clip");
 }
 
+/* Said by the engine itself, so that it is true also of a publisher that never says a word. */
+static void show_publishing(struct attempt *a)
+{
+	struct engine *engine = a->engine;
+	struct report report = {.kind = REPORT_PHASE, .progress = PROGRESS_PUBLISHING,
+				.message = JOB_MESSAGE_PUBLISHING};
+	unsigned int what = 0;
+	uint64_t version = 0;
+
+	lock_acquire(&engine->jobs);
+	if (a->job->shown.attempt == a->number && a->job->shown.state == JOB_RUNNING) {
+		job_note_report(a->job, &report, MAX_PROGRESS_PUBLISHER, engine_now_ms(engine));
+		what = engine_show_locked(engine, a->job, &version);
+	}
+	lock_release(&engine->jobs);
+	if (what)
+		engine_notify(engine, a->id, version, what);
+}
+
 static int publish(struct attempt *a, struct error *e)
 {
 	const struct settings *settings = a->engine->deps.settings;
@@ -314,6 +331,7 @@ static int publish(struct attempt *a, struct error *e)
 	r = mark_publishing(a, e);
 	if (r < 0)
 		return r;
+	show_publishing(a);
 	r = runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
 	if (r < 0 && e->code == SC_JOB_EXISTS) {
 		/* Somebody has made that directory since we looked: it is not ours. */

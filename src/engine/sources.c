@@ -74,17 +74,6 @@ void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t si
 	} while (job);
 }
 
-/* Their rows keep the old time: whoever reads them again, at the next start, is told by the intake. */
-void engine_source_times_set(struct engine *engine, dev_t dev, ino_t ino, int64_t mtime_ns)
-{
-	struct job *job = NULL;
-
-	lock_acquire(&engine->jobs);
-	while ((job = job_table_of_source(&engine->live, job, dev, ino)))
-		job->shown.source_mtime_ns = mtime_ns;
-	lock_release(&engine->jobs);
-}
-
 /* One name under which the file can be looked at. @return whether there is one */
 static bool find_hold(struct engine *engine, dev_t dev, ino_t ino, char ret_id[JOB_ID_SIZE])
 {

@@ -424,8 +424,7 @@ static void inc_setattr(struct fs *fs, fuse_req_t req, struct node *node, const 
 		r = inc_getattr(fs, node, &st, &timeout);
 	if (r == 0 && n->type == S_IFREG && (to_set & FUSE_SET_ATTR_MTIME)) {
 		path = inc_path(fs, n);
-		intake_times_set(fs->intake, n->dev, n->ino, path,
-				 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+		intake_times_set(fs->intake, n->dev, n->ino, path);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);

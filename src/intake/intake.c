@@ -135,13 +135,11 @@ void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t
 	uploads_found(intake->uploads, dev, ino, new_path);
 }
 
-void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path,
-		      int64_t mtime_ns)
+void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path)
 {
-	engine_source_times_set(intake->deps.engine, dev, ino, mtime_ns);
+	engine_source_touched(intake->deps.engine, dev, ino);
 	if (path)
-		engine_source_touched(intake->deps.engine, dev, ino);
-	uploads_found(intake->uploads, dev, ino, path);
+		uploads_found(intake->uploads, dev, ino, path);
 }
 
 unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino)

@@ -285,7 +285,7 @@ static void tell_engine(struct scan *scan)
 			engine_source_ready(engine, held->dev, held->ino, held->size,
 					    held->mtime_ns);
 		else if (held->is_seen && !held->is_found) /* set through the mount since acceptance */
-			engine_source_times_set(engine, held->dev, held->ino, held->mtime_ns);
+			engine_source_touched(engine, held->dev, held->ino);
 	}
 }
 

@@ -71,7 +71,7 @@ static void check_again(const struct command_deps *deps, const struct resolved *
 	if (fstat(upload->fd, &st) < 0)
 		return;
 	if (is_ready && st.st_size == upload->st.st_size)
-		engine_source_times_set(engine, st.st_dev, st.st_ino, stat_mtime_ns(&st));
+		engine_source_touched(engine, st.st_dev, st.st_ino);
 	if (!is_ready && uploads_ask(deps->uploads, &st, upload->fd) == UPLOAD_STAGE_QUIET)
 		engine_source_ready(engine, st.st_dev, st.st_ino, st.st_size, stat_mtime_ns(&st));
 }

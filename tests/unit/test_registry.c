@@ -327,7 +327,7 @@ static void life_names(struct world *w)
 	REQUIRE(utimensat(w->uploads_fd, "a.mp4", (struct timespec[2]){{.tv_sec = 5}, {.tv_sec = 7}},
 			  0) == 0);
 	st = stat_of(w, "a.mp4");
-	intake_times_set(w->intake, st.st_dev, st.st_ino, "a.mp4", 7000000000);
+	intake_times_set(w->intake, st.st_dev, st.st_ino, "a.mp4");
 	for (int ms = 0; ms < WAIT_MS; ms += 2) {
 		struct upload_row row;
 
@@ -453,7 +453,7 @@ static void life_after_cut_off(struct world *w)
 	REQUIRE(utimensat(w->uploads_fd, "other.mp4",
 			  (struct timespec[2]){{.tv_sec = 5}, {.tv_sec = 7}}, 0) == 0);
 	st = stat_of(w, "other.mp4");
-	intake_times_set(w->intake, st.st_dev, st.st_ino, "other.mp4", 7000000000);
+	intake_times_set(w->intake, st.st_dev, st.st_ino, "other.mp4");
 	for (int ms = 0; ms < WAIT_MS; ms += 2) {
 		struct upload_row row;
 
