@@ -44,8 +44,8 @@ int64_t media_duration_us(const struct media_source *source);
 bool media_has_video(const struct media_source *source);
 
 /**
- * The planned clips: ranges of the presented timeline. Bounds are whole microseconds and meant
- * exactly: a frame belongs to a range when start_us <= its time < end_us, compared without rounding.
+ * The planned clips: ranges of the presented timeline. A frame belongs to a range when
+ * start_us <= its time < end_us, its time being rounded to the nearest microsecond.
  */
 struct media_plan {
 	struct clip_range *ranges; /* owned */

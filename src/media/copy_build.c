@@ -10,6 +10,10 @@
 /* Byte ranges: neighbours this near are copied with what lies between them. */
 #define RANGE_GAP_BYTES (4 * MP4_BLOCK)
 
+/* A decoder that begins at a keyframe without IDR gives nothing back before it has seen more frames
+ * than it delays; the largest delay is 16. */
+#define OPEN_GROUP_SAMPLES 20
+
 struct hidden {
 	int64_t pts;
 	size_t at; /* in the clip's samples */
@@ -69,14 +73,32 @@ static size_t find_last(const struct index_track *t, size_t first, const struct 
 	return last;
 }
 
+/* Very short clips of open groups get more frames behind their end, or else before their start. */
+static void lengthen(const struct index_track *t, size_t *first, size_t *last)
+{
+	size_t sync;
+
+	if (*last - *first >= OPEN_GROUP_SAMPLES || !t->has_open_groups)
+		return;
+	*last = *first + OPEN_GROUP_SAMPLES;
+	if (*last <= t->n_samples)
+		return;
+	*last = t->n_samples;
+	sync = sync_at_or_before(t, t->samples[*first].pts - 1);
+	if (t->sync[sync] < *first)
+		*first = t->sync[sync];
+}
+
 static int collect_video(const struct index_track *t, const struct copy_cut *cut, int64_t scale,
 			 struct copy_track *track, int64_t *ret_end_dts)
 {
 	size_t first = find_first(t, cut->start), last = find_last(t, first, cut);
-	int64_t key_pts = t->samples[first].pts;
+	int64_t key_pts;
 
 	if (last == first)
 		return -ENODATA;
+	lengthen(t, &first, &last);
+	key_pts = t->samples[first].pts;
 	track->samples = malloc((last - first) * sizeof(*track->samples));
 	track->numbers = malloc((last - first) * sizeof(*track->numbers));
 	if (!track->samples || !track->numbers)
@@ -220,6 +242,13 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 	if (shown >= end)
 		return -ENODATA;
 	first = packet_at(t, shown);
+	/* In a gap behind a packet nothing sounds: begin late, with the next one. */
+	if (first + 1 < t->n_samples && t->samples[first].dts + t->frame_ticks <= shown &&
+	    t->samples[first + 1].dts - t->samples[first].dts > t->frame_ticks + t->frame_ticks / 4) {
+		shown = t->samples[++first].dts;
+		if (shown >= end)
+			return -ENODATA;
+	}
 	if (t->is_rolling && first)
 		first--;
 	last = packet_at(t, end - 1) + 1;
@@ -235,6 +264,11 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 		track->samples[track->n_samples++] = (struct mp4_out_sample){
 			.dts = s->dts, .pts = s->dts, .offset = s->offset, .size = s->size, .is_sync = true};
 	}
+	/* A gap behind the hidden packet would be taken for sound of its by players that skip samples. */
+	if (track->n_samples > 1 && track->samples[1].dts <= shown &&
+	    track->samples[1].dts - track->samples[0].dts > t->frame_ticks)
+		track->samples[0].dts = track->samples[0].pts =
+			track->samples[1].dts - t->frame_ticks;
 	describe(t, out);
 	out->samples = track->samples;
 	out->n_samples = track->n_samples;

@@ -33,9 +33,10 @@ int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us)
 {
 	__int128 unit, time, bound;
 
-	time = presented_times(d, pts, &unit) * 1000000;
-	bound = unit * time_us;
-	return (time > bound) - (time < bound);
+	/* The time rounded to the nearest microsecond, as index_ticks_to_us() does. */
+	time = presented_times(d, pts, &unit) * 2000000 + unit;
+	bound = 2 * unit * time_us;
+	return time < bound ? -1 : time >= bound + 2 * unit;
 }
 
 int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate)

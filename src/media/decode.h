@@ -48,7 +48,7 @@ int decoder_seek(struct decoder *d, int64_t time_us, struct error *e);
 /** Whether seeking to the time would be much shorter than decoding up to it. */
 bool decoder_is_far_before(const struct decoder *d, int64_t time_us);
 
-/** The sign of (presented time of pts - time_us), compared exactly. */
+/** The sign of (presented time of pts - time_us), the time being that of index_ticks_to_us(). */
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us);
 /** Presented time of pts in units of 1/rate s, rounded to the nearest. */
 int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate);

@@ -17,23 +17,23 @@ const struct index_track *index_main(const struct media_index *index)
 	return &index->tracks[0];
 }
 
+/* Quotients of these are rounded down, also below zero. */
+static int64_t floor_div(__int128 value, __int128 by)
+{
+	__int128 whole = value / by;
+
+	return (int64_t)(whole * by > value ? whole - 1 : whole);
+}
+
 int64_t index_ticks_to_us(int64_t ticks, uint32_t timescale)
 {
-	__int128 scaled = (__int128)ticks * 1000000;
-
-	/* Division rounds to zero; down is meant. */
-	if (scaled < 0)
-		scaled -= timescale - 1;
-	return (int64_t)(scaled / timescale);
+	return floor_div((__int128)ticks * 2000000 + timescale, (__int128)timescale * 2);
 }
 
 int64_t index_us_to_ticks_up(int64_t us, uint32_t timescale)
 {
-	__int128 scaled = (__int128)us * timescale;
-
-	if (scaled > 0)
-		scaled += 999999;
-	return (int64_t)(scaled / 1000000);
+	/* ticks * 2000000 + timescale >= us * 2 * timescale */
+	return -floor_div(-(((__int128)us * 2 - 1) * timescale), 2000000);
 }
 
 int64_t index_rescale(int64_t ticks, uint32_t to, uint32_t from)
@@ -147,22 +147,34 @@ static int list_shown(struct index_track *t, int64_t edit_start, int64_t edit_en
 }
 
 /* The usual duration: the middle one of some steps, which neither gaps nor padding can move. */
-static uint32_t usual_ticks(const int64_t *pts, size_t n, int64_t fallback)
+static uint32_t usual_ticks(const struct index_track *t, int64_t fallback)
 {
+	size_t n = t->is_video ? t->n_shown : t->n_samples, n_steps = 0;
 	int64_t steps[33];
-	size_t n_steps = 0;
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(steps) && n > 1; i++) {
 		size_t at = i * (n - 1) / SC_ARRAY_SIZE(steps);
+		int64_t step = t->is_video ? t->shown[at + 1] - t->shown[at]
+					   : t->samples[at + 1].dts - t->samples[at].dts;
 
-		if (pts[at + 1] > pts[at])
-			steps[n_steps++] = pts[at + 1] - pts[at];
+		if (step > 0)
+			steps[n_steps++] = step;
 	}
 	if (n_steps) {
 		qsort(steps, n_steps, sizeof(*steps), compare_ticks);
 		fallback = steps[n_steps / 2];
 	}
 	return fallback >= 1 && fallback <= UINT32_MAX ? (uint32_t)fallback : 1;
+}
+
+/* Leading pictures follow their keyframe at once, and there are at most as many as a decoder holds. */
+static bool has_leading_pictures(const struct index_track *t)
+{
+	for (size_t k = 0; k < t->n_sync; k++)
+		for (size_t i = t->sync[k] + 1u; i < t->n_samples && i <= t->sync[k] + 16u; i++)
+			if (t->samples[i].pts < t->samples[t->sync[k]].pts)
+				return true;
+	return false;
 }
 
 static int complete_video(struct index_track *t, int64_t last_ticks, int64_t edit_start,
@@ -185,7 +197,8 @@ static int complete_video(struct index_track *t, int64_t last_ticks, int64_t edi
 		t->max_lead = lead > t->max_lead ? lead : t->max_lead;
 		t->max_lag = -lead > t->max_lag ? -lead : t->max_lag;
 	}
-	t->frame_ticks = usual_ticks(t->shown, t->n_shown, last_ticks);
+	t->has_open_groups = has_leading_pictures(t);
+	t->frame_ticks = usual_ticks(t, last_ticks);
 	t->shown_start = t->shown[0];
 	/* An edit list that ends within rounding of the last frame's end does not cut it. */
 	natural_end = t->shown[t->n_shown - 1] + (last_ticks > 0 ? last_ticks : t->frame_ticks);
@@ -209,10 +222,7 @@ int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t 
 	}
 	track->shown_start = track->samples[0].pts > edit_start ? track->samples[0].pts : edit_start;
 	track->shown_end = track->end_dts < edit_end ? track->end_dts : edit_end;
-	track->frame_ticks = (uint32_t)((track->end_dts - track->samples[0].dts) /
-					(int64_t)track->n_samples);
-	if (!track->frame_ticks)
-		track->frame_ticks = 1;
+	track->frame_ticks = usual_ticks(track, last_ticks);
 	return track->shown_start < track->shown_end ? 0 : -ENODATA;
 }
 

@@ -31,6 +31,7 @@ struct index_sample {
 struct index_track {
 	bool is_video; /* else sound */
 	bool is_copyable; /* H.264 or AAC with all that MP4 needs: stsd and samples are there */
+	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
 	bool is_rolling; /* a packet needs the one before it: AAC */
 	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */
 	char codec[24]; /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
@@ -72,12 +73,15 @@ struct media_index {
 const struct index_track *index_video(const struct media_index *index);
 /** The track that ranges are measured by: the picture, else the first sound. Never NULL. */
 const struct index_track *index_main(const struct media_index *index);
-/** The first presented pts >= time_us (compared exactly), as a place in shown[]; n_shown: none. */
+/** The first frame presented at or after time_us, as a place in shown[]; n_shown: none. */
 size_t index_shown_from(const struct index_track *track, int64_t time_us);
-/** Ticks to microseconds, rounded down. */
+/**
+ * Ticks to microseconds, rounded to the nearest, halves up. This is a frame's time wherever one is
+ * compared with a range: a time that was printed in microseconds and comes back names its frame.
+ */
 int64_t index_ticks_to_us(int64_t ticks, uint32_t timescale);
 
-/** us as ticks, rounded up: what belongs to a range from us on begins at this tick or later. */
+/** The first tick whose time is us or later: what belongs to a range from us on begins there. */
 int64_t index_us_to_ticks_up(int64_t us, uint32_t timescale);
 /** ticks of one timescale in another, rounded to the nearest. */
 int64_t index_rescale(int64_t ticks, uint32_t to, uint32_t from);

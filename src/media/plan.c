@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a request to ranges. Pure arithmetic: bounds are whole microseconds, frames stand at exact
- * fractions, and the two are compared without rounding, so ranges that tile the time line give
- * each frame to exactly one clip.
+ * From a request to ranges. Pure arithmetic, in whole microseconds: each frame has one time
+ * (index_ticks_to_us()), so ranges that tile the time line give it to exactly one clip.
  */
 #include "plan.h"
 
@@ -16,18 +15,13 @@
 struct planner {
 	const struct index_track *track;
 	enum cut_mode mode;
-	int64_t end_us; /* the presented end, rounded up */
+	int64_t end_us; /* the presented end, behind the last frame's time */
 	size_t max_ranges;
 	struct clip_range *ranges; /* owned */
 	size_t n, cap;
 };
 
-static int64_t ticks_to_us_up(int64_t ticks, uint32_t timescale)
-{
-	return -index_ticks_to_us(-ticks, timescale);
-}
-
-/* The last keyframe (or packet of sound) whose time in microseconds, rounded down, is <= time_us. */
+/* The last keyframe (or packet of sound) whose time is time_us or earlier. */
 static int64_t sync_pts_at(const struct index_track *t, int64_t time_us)
 {
 	int64_t tick = index_us_to_ticks_up(time_us + 1, t->timescale) - 1;
@@ -156,7 +150,7 @@ static int split_evenly(struct planner *p, int64_t duration_us)
 static int check_range(const struct planner *p, size_t number, const struct clip_range *range,
 		       struct error *e)
 {
-	int64_t frame_us = ticks_to_us_up(p->track->frame_ticks, p->track->timescale);
+	int64_t frame_us = index_ticks_to_us(p->track->frame_ticks, p->track->timescale);
 	int64_t tolerance_us = frame_us > END_TOLERANCE_US ? frame_us : END_TOLERANCE_US;
 
 	if (range->start_us < 0 || range->start_us >= range->end_us)
@@ -210,6 +204,11 @@ static int take_given(struct planner *p, const struct media_listener *listener,
 	return 0;
 }
 
+static int64_t last_frame_us(const struct index_track *t)
+{
+	return index_ticks_to_us(t->shown[t->n_shown - 1], t->timescale);
+}
+
 int plan_ranges(const struct media_index *index, const struct media_listener *listener,
 		enum cut_mode mode, int64_t clip_duration_us, unsigned int max_clips,
 		const struct clip_range *ranges, size_t n_ranges, struct error *e,
@@ -221,7 +220,9 @@ int plan_ranges(const struct media_index *index, const struct media_listener *li
 	/* Sound that is not copied has no list of packets to look keyframes up in. */
 	if (!p.track->n_samples && p.mode == CUT_KEYFRAME)
 		p.mode = CUT_EXACT;
-	p.end_us = ticks_to_us_up(p.track->shown_end, p.track->timescale);
+	p.end_us = index_ticks_to_us(p.track->shown_end, p.track->timescale);
+	if (p.track->n_shown && p.end_us <= last_frame_us(p.track))
+		p.end_us = last_frame_us(p.track) + 1;
 	p.max_ranges = max_clips && max_clips < REQUEST_MAX_CLIPS ? max_clips
 								 : REQUEST_MAX_CLIPS + 1;
 	if (!n_ranges && clip_duration_us <= 0)
