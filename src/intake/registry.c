@@ -27,7 +27,7 @@
 #define SYNCS_AT_ONCE 256
 #define SYNCFS_FROM 64 /* so many at once: one sync of the whole volume is cheaper */
 #define RETRY_MAX_MS 1000
-#define STOP_TRIES 50
+#define STOP_MS 3000 /* for the last rows, while somebody holds the database */
 #define BOOT_ID_SIZE 64
 
 struct registry {
@@ -305,6 +305,9 @@ static void tell_engine(struct registry *registry, const struct due_sync *sync)
 				    stat_mtime_ns(&sync->st));
 		return;
 	}
+	/* Never tried again on the same file: a second fsync would say that all is well. */
+	for (size_t i = 0; i < sync->n_paths; i++)
+		uploads_incomplete(registry->deps.uploads, &sync->st, sync->paths[i]);
 	snprintf(message, sizeof(message), "upload '%.300s' cannot be synced to disk: %s", name,
 		 strerrordesc_np(-sync->result));
 	log_error("%s", message);
@@ -394,14 +397,13 @@ static void note_open(void *context, const char *path)
 static void registry_finish_rows(struct registry *registry)
 {
 	auto_due struct due open = {0};
+	int64_t until_ms = clock_monotonic_ms(registry->deps.intake->clock) + STOP_MS;
 	int r = 1;
 
-	for (int tries = 0; r != 0 && tries < STOP_TRIES; ) {
+	while (r > 0 || (r < 0 && clock_monotonic_ms(registry->deps.intake->clock) < until_ms)) {
 		r = registry_turn(registry);
-		if (r < 0) {
+		if (r < 0)
 			uploads_wait(registry->deps.uploads, TOUCH_BUSY_MS, true);
-			tries++;
-		}
 	}
 	uploads_each_open(registry->deps.uploads, note_open, &open);
 	if (r == 0)
