@@ -233,6 +233,8 @@ static int get_by_fd(struct fs *fs, struct inc_node *dir, const char *name, int 
 			node_unref(fs, &fresh->node);
 	}
 	set_name(fs, found, dir, name);
+	if (found->type == S_IFREG)
+		inc_keep(fs, found);
 	*ret = found;
 	return 0;
 }
@@ -274,6 +276,7 @@ int incoming_init(struct fs *fs, const char *path)
 	if (node_fd < 0)
 		return -errno;
 	fs->incoming.root_fd = take_fd(&fd);
+	inc_keep_init(fs);
 	return node_create(fs, &st, &node_fd, &fs->root.node, &fs->incoming.root);
 }
 
@@ -438,6 +441,11 @@ static void inc_readlink(struct fs *fs, fuse_req_t req, struct node *node)
 	fuse_reply_err(req, EPERM);
 }
 
+static void inc_detach(struct fs *fs, struct node *node)
+{
+	inc_unkeep_locked(fs, inc_of(node));
+}
+
 static void inc_destroy(struct fs *fs, struct node *node)
 {
 	struct inc_node *n = inc_of(node);
@@ -473,5 +481,6 @@ const struct node_kind incoming_kind = {
 	.fallocate = inc_fallocate,
 	.lseek = inc_lseek,
 	.copy_range = inc_copy_range,
+	.detach = inc_detach,
 	.destroy = inc_destroy,
 };

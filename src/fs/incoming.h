@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "node.h"
+#include "notify.h"
 #include "tree.h"
 
 /** What programs should read and write at a time. */
@@ -23,6 +24,12 @@ struct incoming {
 	struct inc_node *root;
 	/* protected by fs.tree: files open for writing */
 	struct inc_file *writers;
+	/* protected by fs.tree, see incoming_kept.c: regular files that the kernel knows, the one that
+	   was looked up longest ago first */
+	struct inc_node *kept_first, **kept_last;
+	size_t n_kept, max_kept;
+	bool is_trimming;
+	struct notify_item trim;
 };
 
 extern const struct node_kind incoming_kind;

@@ -17,6 +17,7 @@ struct inc_node {
 	/* protected by fs.tree: under which name it was last seen, in node.parent; of several links
 	   the last one looked up. NULL: none is known any more. */
 	char *name;
+	struct inc_node *kept_next, **kept_back; /* back NULL: not in the list */
 };
 
 /** An open regular file. */
@@ -62,6 +63,12 @@ void inc_name_gone(struct fs *fs, const struct stat *st, struct inc_node *old_di
 int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout);
 /** Whether writing to it is refused now: 0 or -ETXTBSY. */
 int inc_check_frozen(struct fs *fs, const struct inc_node *node);
+
+/** A regular file has been looked up: it is the last one to be given up (incoming_kept.c). */
+void inc_keep(struct fs *fs, struct inc_node *node);
+void inc_unkeep_locked(struct fs *fs, struct inc_node *node);
+/** How many files are kept, by what the process may open. */
+void inc_keep_init(struct fs *fs);
 
 /* handlers */
 void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *name, mode_t mode,

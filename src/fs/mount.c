@@ -88,6 +88,7 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 	r = tree_init(&fs->tree);
 	if (r < 0)
 		return error_from_errno(e, r, "starting the mount");
+	raise_descriptor_limit();
 	row_dir_init(fs, &fs->root, &tree_root_kind, FUSE_ROOT_ID, NULL, tree_root_rows,
 		     tree_root_rows_count);
 	r = incoming_init(fs, deps->settings->upload_tmp_dir);
@@ -99,7 +100,6 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 		r = notify_init(fs);
 	if (r < 0)
 		return error_from_errno(e, r, "starting the mount");
-	raise_descriptor_limit();
 	/* One arena for each thread would keep what every one of them has ever needed. */
 	mallopt(M_ARENA_MAX, ARENAS);
 	umask(0);

@@ -40,6 +40,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	compat_want(conn, FUSE_CAP_DONT_MASK); /* the backing file system masks, as natively */
 	compat_want(conn, FUSE_CAP_SPLICE_WRITE);
 	compat_want(conn, FUSE_CAP_SPLICE_MOVE);
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	compat_want(conn, FUSE_CAP_DIRECT_IO_ALLOW_MMAP); /* of files just made: they are direct_io */
+#endif
 	/* The backing files' times and sizes are the truth; a cache of writes would hide them. */
 	compat_do_without(conn, FUSE_CAP_WRITEBACK_CACHE);
 	conn->max_write = MAX_WRITE_BYTES;

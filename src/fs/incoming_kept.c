@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every file of incoming/ that the kernel has looked up costs a descriptor until the kernel forgets it,
+ * which it does only when it wants memory. So when there are too many, the kernel is asked to drop the
+ * names that were looked up longest ago. Handler threads, and the notify thread.
+ */
+#include "incoming_node.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "fs_state.h"
+
+#define KEPT_MAX 32768 /* each also keeps an inode of the backing file system in memory */
+#define KEPT_MIN 16
+
+void inc_keep_init(struct fs *fs)
+{
+	struct incoming *incoming = &fs->incoming;
+	struct rlimit limit = {0};
+
+	incoming->kept_last = &incoming->kept_first;
+	incoming->max_kept = KEPT_MAX;
+	/* The other descriptors: directories, open files, the engine's. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 4 < KEPT_MAX)
+		incoming->max_kept = limit.rlim_cur / 4 > KEPT_MIN ? limit.rlim_cur / 4 : KEPT_MIN;
+}
+
+void inc_unkeep_locked(struct fs *fs, struct inc_node *node)
+{
+	struct incoming *incoming = &fs->incoming;
+
+	if (!node->kept_back)
+		return;
+	*node->kept_back = node->kept_next;
+	if (node->kept_next)
+		node->kept_next->kept_back = node->kept_back;
+	else
+		incoming->kept_last = node->kept_back;
+	node->kept_back = NULL;
+	node->kept_next = NULL;
+	incoming->n_kept--;
+}
+
+/* The next one to give up that nobody uses: its directory (a reference) and its name. */
+static bool take_oldest(struct fs *fs, struct node **ret_dir, char **ret_name)
+{
+	struct incoming *incoming = &fs->incoming;
+	bool has_more = false;
+
+	*ret_name = NULL;
+	lock_acquire(&fs->tree.lock);
+	while (!*ret_name && incoming->n_kept > incoming->max_kept - incoming->max_kept / 4) {
+		struct inc_node *node = incoming->kept_first;
+
+		inc_unkeep_locked(fs, node); /* back with its next look-up */
+		if (node->node.refs || !node->name)
+			continue; /* in use */
+		*ret_name = strdup(node->name);
+		*ret_dir = node->node.parent;
+		if (*ret_name)
+			node->node.parent->refs++;
+	}
+	has_more = *ret_name;
+	if (!has_more)
+		incoming->is_trimming = false;
+	lock_release(&fs->tree.lock);
+	return has_more;
+}
+
+static void run_trim(struct fs *fs, struct notify_item *item)
+{
+	struct node *dir;
+	char *name;
+
+	while (take_oldest(fs, &dir, &name)) {
+		notify_inval(fs, dir, name);
+		free(name);
+		node_unref(fs, dir);
+	}
+}
+
+void inc_keep(struct fs *fs, struct inc_node *node)
+{
+	struct incoming *incoming = &fs->incoming;
+	bool must_trim;
+
+	lock_acquire(&fs->tree.lock);
+	inc_unkeep_locked(fs, node);
+	node->kept_next = NULL;
+	node->kept_back = incoming->kept_last;
+	*incoming->kept_last = node;
+	incoming->kept_last = &node->kept_next;
+	incoming->n_kept++;
+	must_trim = incoming->n_kept > incoming->max_kept && !incoming->is_trimming;
+	if (must_trim)
+		incoming->is_trimming = true;
+	lock_release(&fs->tree.lock);
+	if (!must_trim)
+		return;
+	incoming->trim.run = run_trim;
+	notify_then(fs, &incoming->trim);
+}
