@@ -60,8 +60,8 @@ void as_caller_leave(struct as_caller *as)
 
 void as_caller_umask(fuse_req_t req)
 {
-	/* A no-op once the thread has its own. It cannot fail but for memory: then the mask is shared
-	   with threads that set theirs before each use as well. */
+	/* A no-op once the thread has its own. It cannot fail but for memory: then the mask is
+	   shared with threads that set theirs before each use as well. */
 	if (unshare(CLONE_FS) == 0)
 		umask(fuse_req_ctx(req)->umask);
 }

@@ -27,16 +27,16 @@ struct control_op;
 struct control_file {
 	/* constant */
 	struct fs *fs;
-	struct job_dir *job; /* NULL: the root's */
+	struct job_dir *job;  /* NULL: the root's */
 	struct caller caller; /* who opened it */
 	/* used by the operation that is under way only */
 	struct request_text *text;
 	/* protected by fs.control */
-	unsigned int refs; /* the open file, and each operation */
+	unsigned int refs;                /* the open file, and each operation */
 	struct control_op *first, **last; /* the first is under way */
-	char *reply;   /* owned; NULL: none yet in this open file */
-	size_t cursor; /* how much of it has been read */
-	bool is_taken; /* an older reply to the same user was taken over */
+	char *reply;                      /* owned; NULL: none yet in this open file */
+	size_t cursor;                    /* how much of it has been read */
+	bool is_taken;                    /* an older reply to the same user was taken over */
 };
 
 /** A write or a flush that waits for its requests to be carried out. */
@@ -364,8 +364,8 @@ static void control_read(struct fs *fs, fuse_req_t req, struct node *node, size_
 	lock_acquire(&fs->control.lock);
 	/* A fresh open gives the last reply to the same user: one that it had when first read. */
 	if (!file->reply && !file->is_taken) {
-		const char *kept = kept_reply_locked(&fs->control, file->caller.uid,
-						     job_id_of(file));
+		const char *kept =
+			kept_reply_locked(&fs->control, file->caller.uid, job_id_of(file));
 
 		file->reply = kept ? strdup(kept) : NULL;
 		file->is_taken = true;
@@ -432,10 +432,10 @@ static void control_fsync(struct fs *fs, fuse_req_t req, struct node *node, int 
 	fuse_reply_err(req, 0); /* a write is answered when its requests are safe */
 }
 
-#define CONTROL_HANDLERS                                                                           \
-	.getattr = control_getattr, .setattr = control_setattr, .open = control_open,              \
-	.read = control_read, .write = control_write, .flush = control_flush,                      \
-	.release = control_release, .fsync = control_fsync, .detach = row_node_detach,             \
+#define CONTROL_HANDLERS                                                               \
+	.getattr = control_getattr, .setattr = control_setattr, .open = control_open,  \
+	.read = control_read, .write = control_write, .flush = control_flush,          \
+	.release = control_release, .fsync = control_fsync, .detach = row_node_detach, \
 	.destroy = row_node_destroy
 
 const struct node_kind control_root_kind = {CONTROL_HANDLERS};

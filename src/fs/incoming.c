@@ -45,7 +45,7 @@ static void set_name(struct fs *fs, struct inc_node *node, struct inc_node *dir,
 	bool is_known;
 
 	lock_acquire(&fs->tree.lock);
-	/* What was moved behind the mount may be known above itself: then the rest is not true yet. */
+	/* What was moved behind the mount may be known above itself: the rest is not true yet. */
 	is_known = (node->name && node->node.parent == &dir->node && !strcmp(node->name, name)) ||
 		   is_below_locked(node, &dir->node);
 	lock_release(&fs->tree.lock);
@@ -347,7 +347,8 @@ static int set_times(int fd, const struct stat *attr, int to_set)
 	return utimensat(AT_FDCWD, inc_proc_path(fd).path, times, 0) < 0 ? -errno : 0;
 }
 
-/* Cut or lengthen a file, by an open file of the caller's or by a short-lived one that counts as a writer. */
+/* Cut or lengthen a file, by an open file of the caller's or by a short-lived one that counts as a
+ * writer. */
 static int set_size(struct fs *fs, struct inc_node *node, off_t size, struct fuse_file_info *fi)
 {
 	auto_fd int fd = -1;
@@ -381,7 +382,8 @@ static int set_attributes(struct fs *fs, struct as_caller *as, struct inc_node *
 	if (to_set & FUSE_SET_ATTR_MODE) {
 		mode_t mode = attr->st_mode & 07777;
 
-		/* Nothing that is uploaded is ever run; see FUSE.md section 3 for what it would cost. */
+		/* Nothing that is uploaded is ever run; see FUSE.md section 3 for what it would
+		 * cost. */
 		if (node->type == S_IFREG)
 			mode &= ~(mode_t)(S_ISUID | S_ISGID);
 		/* Without its groups a caller would silently lose setgid. */
@@ -435,7 +437,7 @@ static void inc_setattr(struct fs *fs, fuse_req_t req, struct node *node, const 
 		fuse_reply_attr(req, &st, timeout);
 }
 
-/* A link that somebody put into the backing directory is shown, and can be removed, not followed. */
+/* A link that somebody put into the backing directory is shown, can be removed, is not followed. */
 static void inc_readlink(struct fs *fs, fuse_req_t req, struct node *node)
 {
 	fuse_reply_err(req, EPERM);

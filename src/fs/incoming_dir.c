@@ -2,8 +2,8 @@
 /*
  * Listings of incoming/: the backing directory's own, its cookies too. Handler threads.
  *
- * READDIRPLUS names the files but does not look them up: what it would tell must not be kept, so the
- * kernel would ask again at once.
+ * READDIRPLUS names the files but does not look them up: what it would tell must not be kept, so
+ * the kernel would ask again at once.
  */
 #include "incoming_node.h"
 

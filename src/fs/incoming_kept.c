@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every file of incoming/ that the kernel has looked up costs a descriptor until the kernel forgets it,
- * which it does only when it wants memory. So when there are too many, the kernel is asked to drop the
- * names that were looked up longest ago. Handler threads, and the notify thread.
+ * Every file of incoming/ that the kernel has looked up costs a descriptor until the kernel forgets
+ * it, which it does only when it wants memory. So when there are too many, the kernel is asked to
+ * drop the names that were looked up longest ago. Handler threads, and the notify thread.
  */
 #include "incoming_node.h"
 

@@ -174,8 +174,11 @@ static void rename_tell(struct fs *fs, const struct renaming *r_)
 void inc_rename(struct fs *fs, fuse_req_t req, struct node *dir, const char *name,
 		struct node *new_dir, const char *new_name, unsigned int flags)
 {
-	struct renaming r_ = {.dir = inc_of(dir), .new_dir = inc_of(new_dir), .name = name,
-			      .new_name = new_name, .flags = flags};
+	struct renaming r_ = {.dir = inc_of(dir),
+			      .new_dir = inc_of(new_dir),
+			      .name = name,
+			      .new_name = new_name,
+			      .flags = flags};
 	int r;
 
 	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {

@@ -82,8 +82,8 @@ static int job_find_or_create(struct fs *fs, const char *id, struct job_dir **re
 }
 
 /*
- * The node of a job that exists, with a reference. The engine's listener can find the node before the
- * engine is asked about the job, so no change after the answer is missed.
+ * The node of a job that exists, with a reference. The engine's listener can find the node before
+ * the engine is asked about the job, so no change after the answer is missed.
  */
 static int job_get(struct fs *fs, const char *id, struct job_dir **ret)
 {
@@ -195,9 +195,13 @@ void job_remove(struct fs *fs, fuse_req_t req, const char *job_id, unsigned int 
 
 static void job_lookup(struct fs *fs, fuse_req_t req, struct node *node, const char *name)
 {
+	const struct tree_row *row = row_find(row_dir_of(node), name);
 	struct job_brief brief;
-	int r = job_brief_of(fs, job_of(node), &brief);
+	int r = 0;
 
+	/* Texts and links ask the engine about the job by themselves. */
+	if (row && row->get == row_node_get)
+		r = job_brief_of(fs, job_of(node), &brief);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else

@@ -27,8 +27,8 @@ static void reply_target(fuse_req_t req, int r, const struct buf *target)
 /* ---- jobs/<id>/source ---- */
 
 /*
- * Whether an open file is the one that the job was accepted with. A file system gives the number of a
- * removed file to the next one: so it must also be older than the job, where its birth is known.
+ * Whether an open file is the one that the job was accepted with. A file system gives the number of
+ * a removed file to the next one: so it must also be older than the job, where its birth is known.
  */
 static bool is_source(int fd, const struct job_snapshot *job)
 {
@@ -177,7 +177,8 @@ static int upload_link_get(struct fs *fs, struct node *dir, const char *name, co
 static int upload_link_target(struct fs *fs, struct node *node, struct buf *target)
 {
 	char job_id[JOB_ID_SIZE];
-	int r = engine_newest_of_upload(fs->engine, ((struct upload_link *)node)->upload_id, job_id);
+	int r = engine_newest_of_upload(fs->engine, ((struct upload_link *)node)->upload_id,
+					job_id);
 
 	if (r < 0)
 		return r;

@@ -13,8 +13,8 @@
 /** One open log. */
 struct log_file {
 	int fd;
-	/* A log that was opened before its first line is empty for ever: what it has become since, or
-	   -1. Set once. */
+	/* A log that was opened before its first line is empty for ever: what it has become since,
+	   or -1. Set once. */
 	atomic_int later_fd;
 };
 

@@ -9,9 +9,11 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,15 +24,32 @@
 #include "storyclip/common/buf.h"
 #include "storyclip/common/log.h"
 
-#define LOOP_THREADS 4     /* more bring nothing (FUSE.md section 1) */
-#define DRAIN_MS 1000      /* at most so long the last requests are answered */
-#define WAKE_SIGNAL SIGUSR1
+#define LOOP_THREADS  4    /* more bring nothing (FUSE.md section 1) */
+#define DRAIN_MS      1000 /* at most so long the last requests are answered */
+#define WAKE_SIGNAL   SIGUSR1
 #define WAKE_EVERY_MS 10
-#define ARENAS 2
+#define ARENAS        2
 
 const char *fs_libfuse_version(void)
 {
 	return fuse_pkgversion();
+}
+
+/* libfuse's own messages; its table of requests (-d) is for whoever watches the terminal. */
+static void log_of_libfuse(enum fuse_log_level level, const char *fmt, va_list args)
+{
+	char text[512];
+	size_t len;
+
+	if (level >= FUSE_LOG_DEBUG) {
+		vfprintf(stderr, fmt, args);
+		return;
+	}
+	vsnprintf(text, sizeof(text), fmt, args);
+	len = strlen(text);
+	if (len && text[len - 1] == '\n')
+		text[len - 1] = '\0';
+	log_write(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s", text);
 }
 
 /* ---- create ---- */
@@ -102,6 +121,7 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 		return error_from_errno(e, r, "starting the mount");
 	/* One arena for each thread would keep what every one of them has ever needed. */
 	mallopt(M_ARENA_MAX, ARENAS);
+	fuse_set_log_func(log_of_libfuse);
 	umask(0);
 	*ret = take_ptr(fs);
 	return 0;
@@ -183,7 +203,11 @@ static int run_loop(struct fs *fs)
 	fuse_loop_cfg_set_idle_threads(config, LOOP_THREADS);
 	r = fuse_session_loop_mt(fs->session, config);
 	fuse_loop_cfg_destroy(config);
-	return r < 0 ? r : r > 0 ? -EIO : 0;
+	if (r == 0)
+		return 0;
+	/* Nobody will answer any more: let go whoever waits, the notify thread too. */
+	umount2(fs->deps.settings->mountpoint, MNT_FORCE | MNT_DETACH);
+	return r < 0 ? r : -EIO;
 }
 
 /* Whether the kernel has closed the connection: the mount is gone, and every file of it closed. */

@@ -10,7 +10,7 @@
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 
-/* Only one thread tells; what it is at shows, so that notify_detach() can wait for the end of it. */
+/* Only one thread tells; that it does shows, so that notify_detach() can wait for the end. */
 static bool tell_begin(struct fs *fs)
 {
 	struct notify *notify = &fs->notify;
@@ -46,7 +46,7 @@ void notify_inval(struct fs *fs, struct node *dir, const char *name)
 
 void notify_inval_attributes(struct fs *fs, struct node *node)
 {
-	/* Offset -1: only the attributes. With pages it would wait for reads (FUSE.md section 2). */
+	/* Offset -1: only attributes. With pages it would wait for reads (FUSE.md section 2). */
 	if (tell_begin(fs))
 		tell_end(fs, "attributes",
 			 fuse_lowlevel_notify_inval_inode(fs->session, (uintptr_t)node, -1, 0));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From an operation to the handler of its node's kind. What a kind does not have is refused here, each
- * operation with its one errno. Handler threads.
+ * From an operation to the handler of its node's kind. What a kind does not have is refused here,
+ * each operation with its one errno. Handler threads.
  */
 #include "ops.h"
 
@@ -26,22 +26,29 @@ static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 }
 
 /* Call the node's handler, or answer with err. */
-#define DISPATCH(ino, handler, err, ...)                                                           \
-	do {                                                                                       \
-		struct node *node_ = node_of(req, ino);                                            \
-		if (node_->kind->handler)                                                          \
-			node_->kind->handler(fs_of(req), req, node_, __VA_ARGS__);                 \
-		else                                                                               \
-			fuse_reply_err(req, err);                                                  \
+#define DISPATCH(ino, handler, err, ...)                                           \
+	do {                                                                       \
+		struct node *node_ = node_of(req, ino);                            \
+		if (node_->kind->handler)                                          \
+			node_->kind->handler(fs_of(req), req, node_, __VA_ARGS__); \
+		else                                                               \
+			fuse_reply_err(req, err);                                  \
 	} while (0)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-	compat_want(conn, FUSE_CAP_DONT_MASK); /* the backing file system masks, as natively */
+	compat_want(conn, FUSE_CAP_DONT_MASK);      /* the backing file system masks, as natively */
+	compat_want(conn, FUSE_CAP_ATOMIC_O_TRUNC); /* an open is refused, or truncates, as one */
+	compat_want(conn, FUSE_CAP_AUTO_INVAL_DATA); /* pages go with another time stamp or size */
+	compat_want(conn, FUSE_CAP_PARALLEL_DIROPS);
+	compat_want(conn, FUSE_CAP_READDIRPLUS);
+	compat_want(conn, FUSE_CAP_READDIRPLUS_AUTO);
+	compat_want(conn, FUSE_CAP_SPLICE_READ);
 	compat_want(conn, FUSE_CAP_SPLICE_WRITE);
 	compat_want(conn, FUSE_CAP_SPLICE_MOVE);
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
-	compat_want(conn, FUSE_CAP_DIRECT_IO_ALLOW_MMAP); /* of files just made: they are direct_io */
+	compat_want(conn,
+		    FUSE_CAP_DIRECT_IO_ALLOW_MMAP); /* of files just made: they are direct_io */
 #endif
 	/* The backing files' times and sizes are the truth; a cache of writes would hide them. */
 	compat_do_without(conn, FUSE_CAP_WRITEBACK_CACHE);

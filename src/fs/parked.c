@@ -3,9 +3,10 @@
  * Parked reads of `wait`: see parked.h.
  *
  * A parked read belongs to whoever takes it off the list, under the lock: the notify thread, the
- * stop, or the interrupt; only that one answers. libfuse calls the interrupt function with a lock of
- * the request held, and fuse_req_interrupt_func() takes that lock: so it is called without ours, and
- * taking the function back waits until a call under way has ended, after which the memory may go.
+ * stop, or the interrupt; only that one answers. libfuse calls the interrupt function with a lock
+ * of the request held, and fuse_req_interrupt_func() takes that lock: so it is called without ours,
+ * and taking the function back waits until a call under way has ended, after which the memory may
+ * go.
  */
 #include "parked.h"
 
@@ -233,8 +234,8 @@ static void wait_read(struct fs *fs, fuse_req_t req, struct node *node, size_t s
 	}
 	r = job_brief_of(fs, job, &brief);
 	has_ended = r < 0 || job_state_is_final(brief.state);
-	/* The open file keeps the node until the answer, which may come at once from another thread:
-	   this one needs it a little longer. */
+	/* The open file keeps the node until the answer, which may come at once from another
+	   thread: this one needs it a little longer. */
 	node_ref(fs, &job->dir.node);
 	r = park(fs, req, job, file, size, off, has_ended);
 	if (r < 0) {

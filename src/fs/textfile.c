@@ -10,7 +10,8 @@
 #include "reply.h"
 #include "storyclip/view.h"
 
-/* ---- the list of ended jobs' texts, so that memory does not grow with what was ever looked at ---- */
+/* ---- the list of ended jobs' texts, so that memory does not grow with what was ever looked at
+ * ---- */
 
 static void texts_remove_locked(struct texts *texts, struct text_node *text)
 {
@@ -42,7 +43,8 @@ static void texts_add_locked(struct texts *texts, struct text_node *text)
 	texts->bytes += text->len + sizeof(*text);
 }
 
-/* Ask the kernel to forget the oldest texts: an unused one then dies, an open one with its last close. */
+/* Ask the kernel to forget the oldest texts: an unused one then dies, an open one with its last
+ * close. */
 static void texts_trim(struct fs *fs)
 {
 	for (;;) {

@@ -187,8 +187,8 @@ void row_dir_readdir(struct fs *fs, fuse_req_t req, struct node *node, size_t si
 		bool fits;
 		struct node *child;
 
-		/* A text that changes is looked up on its own: linked from a listing an older version
-		   could replace a newer one that a LOOKUP has just given. */
+		/* A text that changes is looked up on its own: linked from a listing an older
+		   version could replace a newer one that a LOOKUP has just given. */
 		if (may_change) {
 			fits = listing_add(&l, row->name, row_ino(dir, row), row->mode,
 					   (off_t)i + 3);

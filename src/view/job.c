@@ -42,7 +42,7 @@ static void add_time(struct buf *out, const char *key, int64_t wall_ms)
 	buf_printf(out, "\"%s\"", text);
 }
 
-/* value / 10^digits as a decimal number with at least min_digits behind the point, no zeros beyond. */
+/* value / 10^digits as a decimal number, at least min_digits behind the point, no zeros beyond. */
 static void add_decimal(struct buf *out, const char *key, int64_t value, int digits, int min_digits)
 {
 	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;

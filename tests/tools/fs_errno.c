@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Writes one text to a control file by one write(2) and says what came of it, in one line: the errno's
- * name of the write ("0" when it went well), then what the same descriptor gives to read.
+ * Writes one text to a control file by one write(2) and says what came of it, in one line: the
+ * errno's name of the write ("0" when it went well), then what the same descriptor gives to read.
  *
  *     fs_errno FILE TEXT     e.g.  EINVAL {"success":false,"error":"…","code":"INVALID_REQUEST"}
  *
- * With "-" for TEXT it is read from standard input. An error of the close (a request left incomplete)
- * follows in a second line, "close EINVAL". Exit code 0 whatever came of it, 2 when it could not try.
+ * With "-" for TEXT it is read from standard input. An error of the close (a request left
+ * incomplete) follows in a second line, "close EINVAL". Exit code 0 whatever came of it, 2 when it
+ * could not try.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads jobs' status as fast as it can while the jobs change, in four ways, and checks each text: as
- * long as fstat says, whole JSON, all of one version, the same when read again, and never older than
- * what any reader has had before this one opened the file.
+ * Reads jobs' status as fast as it can while the jobs change, in four ways, and checks each text:
+ * as long as fstat says, whole JSON, all of one version, the same when read again, and never older
+ * than what any reader has had before this one opened the file.
  *
  *     fs_reader --reads N --versions N [--reports TOTAL] [--readers N] [--seconds N] STATUS-FILE...
  *
- * A version's number stands in its message, "Exporting clips... N" (test_worker's numbered reports, of
- * which TOTAL were ordered: its progress is then 30 + 60 N / TOTAL). It ends well when so many reads
- * were made and so many versions seen; when all jobs have ended or the time is up before, it fails.
+ * A version's number stands in its message, "Exporting clips... N" (test_worker's numbered reports,
+ * of which TOTAL were ordered: its progress is then 30 + 60 N / TOTAL). It ends well when so many
+ * reads were made and so many versions seen; when all jobs have ended or the time is up before, it
+ * fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +30,9 @@
 #include "storyclip/common/macros.h"
 #include "storyclip/job.h"
 
-#define TEXT_MAX (1 << 20)
+#define TEXT_MAX    (1 << 20)
 #define READERS_MAX 64
-#define ENDED UINT64_MAX /* a job's rank once it has ended */
+#define ENDED       UINT64_MAX /* a job's rank once it has ended */
 
 struct watched {
 	const char *path;
@@ -277,8 +278,10 @@ static int run(struct test *test, unsigned int n_readers)
 	struct reader readers[READERS_MAX] = {0};
 
 	for (unsigned int i = 0; i < n_readers; i++) {
-		readers[i] = (struct reader){.test = test, .kind = i % SC_ARRAY_SIZE(kinds),
-					     .seed = i + 1, .text = malloc(TEXT_MAX + 1)};
+		readers[i] = (struct reader){.test = test,
+					     .kind = i % SC_ARRAY_SIZE(kinds),
+					     .seed = i + 1,
+					     .text = malloc(TEXT_MAX + 1)};
 		if (!readers[i].text ||
 		    pthread_create(&readers[i].thread, NULL, read_all, &readers[i])) {
 			perror("a reader");
@@ -297,9 +300,12 @@ static int run(struct test *test, unsigned int n_readers)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"reads", required_argument, NULL, 'r'},   {"versions", required_argument, NULL, 'v'},
-		{"reports", required_argument, NULL, 't'}, {"readers", required_argument, NULL, 'k'},
-		{"seconds", required_argument, NULL, 's'}, {0},
+		{"reads", required_argument, NULL, 'r'},
+		{"versions", required_argument, NULL, 'v'},
+		{"reports", required_argument, NULL, 't'},
+		{"readers", required_argument, NULL, 'k'},
+		{"seconds", required_argument, NULL, 's'},
+		{0},
 	};
 	struct test test = {.reads_wanted = 1, .versions_wanted = 1};
 	unsigned long long n_readers = 4, seconds = 600;
@@ -323,8 +329,10 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (optind == argc || n_readers < 1 || n_readers > READERS_MAX) {
-		fprintf(stderr, "usage: fs_reader --reads N --versions N [--reports TOTAL] "
-				"[--readers 1-%d] [--seconds N] STATUS-FILE...\n", READERS_MAX);
+		fprintf(stderr,
+			"usage: fs_reader --reads N --versions N [--reports TOTAL] "
+			"[--readers 1-%d] [--seconds N] STATUS-FILE...\n",
+			READERS_MAX);
 		return 2;
 	}
 	test.n_files = (size_t)(argc - optind);
