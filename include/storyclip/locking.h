@@ -19,6 +19,8 @@
  *
  * Locks. Holding one, take only those further down; never the same kind twice.
  *
+ *   fs.loop          whether the loop runs                (src/fs)
+ *   fs.control       open control files, last replies     (src/fs)
  *   fs.tree          nodes, names, lookup counts          (src/fs)
  *   fs.parked        parked readers                       (src/fs)
  *   fs.notify        the notify thread's queue            (src/fs)
@@ -29,6 +31,7 @@
  *   engine.jobs      live jobs, snapshots, the run queue  (src/engine); never held across I/O
  *   store.writer     the writing connection               (src/store)
  *   store.reader     the reading connection               (src/store)
+ *   store.status     the text of the last error           (src/store)
  *
  * With a lock held: no reply to the kernel, no callback, no file I/O and no SQL (but engine.commit
  * and the store's own), no wait but on the lock's own condition.

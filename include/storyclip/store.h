@@ -30,7 +30,7 @@ int store_open(const char *path, unsigned int busy_ms, struct error *e, struct s
 void store_close(struct store *store);
 SC_DEFINE_AUTO(store, store_close)
 
-/** Whether the last write failed, and why ("" when not): for health. */
+/** Whether the last write failed, and why ("" when not): for health. Waits for nothing. */
 void store_status(struct store *store, char message[ERROR_MESSAGE_SIZE]);
 
 /* ---- small facts of the mount (table meta) ---- */

@@ -37,13 +37,16 @@ struct store {
 	char *path;
 	unsigned int busy_ms;
 
-	struct lock writer; /* guards the next three */
+	struct lock writer; /* guards the next two */
 	struct db write;
 	enum write_level level; /* what the connection is set to */
-	char last_error[ERROR_MESSAGE_SIZE];
 
 	struct lock reader; /* guards the next one */
 	struct db read;
+
+	/* Of its own, so that health can be read while a write waits for somebody's lock. */
+	struct lock status; /* guards the next one */
+	char last_error[ERROR_MESSAGE_SIZE];
 };
 
 /** Map a result of SQLite to a negative errno and keep its text for health. */

@@ -194,19 +194,21 @@ int store_write_end(struct store *store, int r)
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(hard); i++)
 		is_hard |= r == hard[i];
+	lock_acquire(&store->status);
 	if (!is_hard)
 		store->last_error[0] = '\0';
 	else if (store->level != WRITE_BEST_EFFORT)
 		snprintf(store->last_error, sizeof(store->last_error), "%s", store->write.error);
+	lock_release(&store->status);
 	lock_release(&store->writer);
 	return r;
 }
 
 void store_status(struct store *store, char message[ERROR_MESSAGE_SIZE])
 {
-	lock_acquire(&store->writer);
+	lock_acquire(&store->status);
 	snprintf(message, ERROR_MESSAGE_SIZE, "%s", store->last_error);
-	lock_release(&store->writer);
+	lock_release(&store->status);
 }
 
 /* SQLite would create it by the umask; the -wal and -shm files take its mode over. */
@@ -296,6 +298,7 @@ int store_open(const char *path, unsigned int busy_ms, struct error *e, struct s
 		return error_from_errno(e, -ENOMEM, "opening database '%s'", path);
 	lock_init(&store->writer);
 	lock_init(&store->reader);
+	lock_init(&store->status);
 	store->level = WRITE_SYNCED;
 	store->busy_ms = busy_ms;
 	store->path = strdup(path);
@@ -315,6 +318,7 @@ void store_close(struct store *store)
 	/* The writer last: the last one to close makes the final checkpoint. */
 	db_close(&store->read);
 	db_close(&store->write);
+	lock_finish(&store->status);
 	lock_finish(&store->reader);
 	lock_finish(&store->writer);
 	free(store->path);

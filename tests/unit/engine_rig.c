@@ -805,3 +805,13 @@ bool rig_is_alive(pid_t pid)
 	fclose(f);
 	return state != 'Z' && state != 'X';
 }
+
+static bool is_dead(struct rig *rig, const char *name, int pid)
+{
+	return !rig_is_alive((pid_t)pid);
+}
+
+bool rig_wait_dead(struct rig *rig, pid_t pid)
+{
+	return wait_for(rig, is_dead, NULL, (int)pid);
+}

@@ -103,6 +103,8 @@ char *rig_ask(struct rig *rig, const char *sql);
 bool rig_wait_ask(struct rig *rig, const char *sql, const char *want);
 /** Whether a process is there (a zombie is not). */
 bool rig_is_alive(pid_t pid);
+/** Wait until it is not. */
+bool rig_wait_dead(struct rig *rig, pid_t pid);
 
 /* Checks of texts that were made for it. */
 #define CHECK_TEXT(call, want)                                                                     \

@@ -170,7 +170,7 @@ static void test_cancel(struct rig *rig)
 	CHECK(job.finished_at > 0);
 	CHECK_INT(job.clips_ready, 0);
 	CHECK(rig_wait_idle(rig));
-	CHECK(!rig_is_alive(pid));
+	CHECK(rig_wait_dead(rig, pid));
 	CHECK_TEXT(rig_list(rig, "work"), "");
 	CHECK_TEXT(rig_list(rig, "uploads/" ENGINE_HOLD_DIR), "");
 	CHECK(!rig_has(rig, "outputs/c1"));

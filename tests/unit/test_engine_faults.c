@@ -103,6 +103,7 @@ static void test_retry(struct rig *rig)
 	CHECK_INT(rig_submit_as(rig, 0, "retry", "retry", RIG_MORE_ATTEMPTS, &e, NULL), 0);
 	CHECK(rig_wait_ask(rig, "SELECT status||failures||(not_before-updated_at) FROM jobs "
 				"WHERE job_id='retry'", "queued11000"));
+	CHECK(rig_wait(rig, "retry", JOB_QUEUED)); /* memory follows the row */
 	REQUIRE(engine_snapshot(rig->engine, "retry", &job) == 0);
 	CHECK_INT(job.state, JOB_QUEUED);
 	CHECK_INT(job.progress, 0);
@@ -145,10 +146,10 @@ static void test_stalls(struct rig *rig)
 	};
 
 	rig_down(rig);
-	rig->settings.stall_timeout_ms = 400;
+	rig->settings.stall_timeout_ms = 1000; /* longer than a busy machine needs to start a child */
 	rig_up(rig);
 	/* A slow one that still moves, for longer than the time of a stall, is left alone. */
-	rig_job(rig, "slow", "phase 30 x\nwork 20 100\nclip 1 1\n");
+	rig_job(rig, "slow", "phase 30 x\nwork 25 100\nclip 1 1\n");
 	for (size_t i = 0; i < SC_ARRAY_SIZE(cases); i++) {
 		struct engine_stats stats;
 		char message[64];
@@ -170,7 +171,7 @@ static void test_stalls(struct rig *rig)
 		check_nothing_left(rig, cases[i].id);
 	char *child = rig_read(rig, "child");
 
-	CHECK(atoi(child) > 1 && !rig_is_alive((pid_t)atoi(child)));
+	CHECK(atoi(child) > 1 && rig_wait_dead(rig, (pid_t)atoi(child)));
 	free(child);
 	CHECK_TEXT_HAS(rig_read(rig, "daemon.log"), "Watchdog: job s-hang: Stalled at 30%");
 	rig_job(rig, "next", "clip 1 1\n");
@@ -184,7 +185,7 @@ static void test_stalls(struct rig *rig)
 static void test_late_done(struct rig *rig)
 {
 	rig_down(rig);
-	rig->settings.stall_timeout_ms = 300;
+	rig->settings.stall_timeout_ms = 1000;
 	rig_hook(rig, "engine-published", "once-wait");
 	rig_up(rig);
 	rig_job(rig, "late", "clip 1 1\n");
@@ -258,6 +259,7 @@ static void test_by_hand(struct rig *rig)
 	CHECK_INT(rig_sql(rig, "UPDATE jobs SET status='failed', error_msg='not wanted' "
 			       "WHERE job_id='m2'"), 1);
 	CHECK(rig_wait_ask(rig, "SELECT finished_at>0 FROM jobs WHERE job_id='m2'", "1"));
+	CHECK(rig_wait(rig, "m2", JOB_FAILED));
 	check_message(rig, "m2", "not wanted");
 	CHECK_TEXT(row(rig, "m2"), "failed MANUAL attempt 0 failures 0");
 	check_nothing_left(rig, "m2");
@@ -271,6 +273,7 @@ static void test_by_hand(struct rig *rig)
 			       "UPDATE jobs SET status='nonsense' WHERE job_id='m4'"), 1);
 	CHECK(rig_wait(rig, "m3", JOB_CANCELLED));
 	CHECK(rig_wait_ask(rig, "SELECT status FROM jobs WHERE job_id='m4'", "failed"));
+	CHECK(rig_wait(rig, "m4", JOB_FAILED));
 	check_nothing_left(rig, "m3");
 	check_nothing_left(rig, "m4");
 	rig_job(rig, "m5", "phase 30 x\nhang\n");
@@ -299,6 +302,7 @@ static void test_by_hand_oddly(struct rig *rig)
 	CHECK_INT(rig_sql(rig, "UPDATE jobs SET status='running', attempt=7 WHERE job_id='o2'"), 1);
 	CHECK(rig_wait_ask(rig, "SELECT status||attempt||message FROM jobs WHERE job_id='o2'",
 			   "queued7Waiting for the upload to be closed"));
+	CHECK(rig_wait(rig, "o2", JOB_QUEUED));
 	CHECK_INT(engine_cancel(rig->engine, "o2", &(struct caller){.uid = 0}, &e), 0);
 
 	/* Done, and failed by hand: its clips are not shown any more, nor kept. */

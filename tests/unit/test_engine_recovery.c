@@ -98,9 +98,7 @@ static void test_killed_cutting(struct rig *rig)
 	CHECK(strstr(log, ", pid "));
 	long worker = strtol(strstr(log, ", pid ") + 6, NULL, 10);
 
-	for (int i = 0; i < 200 && rig_is_alive((pid_t)worker); i++)
-		usleep(5000);
-	CHECK(worker > 1 && !rig_is_alive((pid_t)worker));
+	CHECK(worker > 1 && rig_wait_dead(rig, (pid_t)worker));
 	free(log);
 
 	rig_create(rig);
