@@ -22,11 +22,11 @@ contains "$(<"$LOG/try-it")" "To keep the mount"
 sc_is_mounted "$mnt" && fail "still mounted"
 eq "$(find "$SC_TEST/demo/root/outputs" -name '*.mp4' | wc -l)" 13
 
-# killed in the middle, itself and the daemon: a dead mount point and a job that has not ended
+# killed in the middle, itself and the daemon: a dead mount point, and a job wherever it was just then
 long=$(media long.mp4)
 try_it "$long" >"$LOG/killed" 2>&1 &
 script=$!
-sc_wait_for '[[ -n $(find "$SC_TEST/demo/root/work" -mindepth 1 2>/dev/null) ]]' 60
+sc_wait_for '[[ $(find "$mnt/jobs" -mindepth 1 -maxdepth 1 | wc -l) -eq 2 ]]' 60
 kill -KILL "$script" "$(sc_pid "$SC_TEST/demo/root")"
 wait "$script" || true
 sc_wait_for '[[ $(stat "$mnt/health" 2>&1) == *"${errno_text[ENOTCONN]}"* ]]' 5
