@@ -7,5 +7,5 @@
 . "$SC_TESTS/lib/crash.sh"
 
 crash_prepare
-crash_child_at worker-start running
+crash_child_at probe running
 crash_recover victim behind
