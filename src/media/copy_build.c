@@ -132,31 +132,37 @@ static void squeeze_pts(struct mp4_out_sample *samples, struct hidden *hidden, s
 /**
  * Squeeze what is hidden (CUTTING.md, "The squeezed pre-roll"): before `start` it ends up in the
  * ticks right before it, from `end` on in those right after it; decode times before the first
- * shown sample become one tick each. What that takes from the whole is given to the last sample,
+ * shown sample and behind the last become one tick each. What that takes from the whole is given to the last sample,
  * so that frames by duration stay the source's frame rate.
  */
 static int squeeze(struct mp4_out_track *out, struct mp4_out_sample *samples, int64_t *ret_last_pts)
 {
 	auto_free struct hidden *hidden = calloc(out->n_samples, 2 * sizeof(*hidden));
 	struct hidden *head = hidden, *tail = hidden ? hidden + out->n_samples : NULL;
-	size_t n_head = 0, n_tail = 0, first_shown = out->n_samples;
+	size_t n_head = 0, n_tail = 0, first_shown = out->n_samples, last_shown = 0;
 	int64_t old_start = samples[0].dts, last_pts = INT64_MIN;
 
 	if (!hidden)
 		return -ENOMEM;
 	for (size_t i = 0; i < out->n_samples; i++) {
-		if (samples[i].pts < out->shown_start)
-			head[n_head++] = (struct hidden){samples[i].pts, i};
-		else if (samples[i].pts >= out->shown_end)
-			tail[n_tail++] = (struct hidden){samples[i].pts, i};
-		else if (first_shown == out->n_samples)
-			first_shown = i;
-		last_pts = samples[i].pts > last_pts ? samples[i].pts : last_pts;
+		int64_t pts = samples[i].pts;
+
+		last_pts = pts > last_pts ? pts : last_pts;
+		if (pts < out->shown_start) {
+			head[n_head++] = (struct hidden){pts, i};
+		} else if (pts >= out->shown_end) {
+			tail[n_tail++] = (struct hidden){pts, i};
+		} else {
+			first_shown = i < first_shown ? i : first_shown;
+			last_shown = i;
+		}
 	}
 	squeeze_pts(samples, head, n_head, out->shown_start - (int64_t)n_head);
 	squeeze_pts(samples, tail, n_tail, out->shown_end);
 	for (size_t i = 0; i < first_shown; i++)
 		samples[i].dts = samples[first_shown].dts - (int64_t)(first_shown - i);
+	for (size_t i = last_shown + 1; i < out->n_samples; i++)
+		samples[i].dts = samples[last_shown].dts + (int64_t)(i - last_shown);
 	out->end_dts += samples[0].dts - old_start;
 	*ret_last_pts = last_pts;
 	return 0;

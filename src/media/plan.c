@@ -144,6 +144,10 @@ static int split_evenly(struct planner *p, int64_t duration_us)
 		if (r < 0)
 			return r;
 	}
+	/* The last bound may have moved back to a keyframe that nothing was asked for behind. */
+	if (p->mode == CUT_KEYFRAME && p->n && p->n < p->max_ranges &&
+	    p->ranges[p->n - 1].end_us < p->end_us)
+		return add_range(p, &(struct clip_range){p->ranges[p->n - 1].end_us, p->end_us});
 	return 0;
 }
 
@@ -223,7 +227,7 @@ int plan_ranges(const struct media_index *index, const struct media_listener *li
 	p.end_us = index_ticks_to_us(p.track->shown_end, p.track->timescale);
 	if (p.track->n_shown && p.end_us <= last_frame_us(p.track))
 		p.end_us = last_frame_us(p.track) + 1;
-	p.max_ranges = max_clips && max_clips < REQUEST_MAX_CLIPS ? max_clips
+	p.max_ranges = max_clips && max_clips <= REQUEST_MAX_CLIPS ? max_clips
 								 : REQUEST_MAX_CLIPS + 1;
 	if (!n_ranges && clip_duration_us <= 0)
 		return error_set(e, SC_INVALID_REQUEST, "a clip's duration must be over 0");
