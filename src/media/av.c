@@ -251,6 +251,7 @@ static enum sc_code code_of(int averror)
 	case AVERROR_DEMUXER_NOT_FOUND:
 		return SC_INVALID_MEDIA;
 	case AVERROR_EOF:
+	case AVERROR(EIO): /* demuxers' word for an end within a header; true ones are in read_error */
 		return SC_UPLOAD_INCOMPLETE;
 	case AVERROR_DECODER_NOT_FOUND:
 	case AVERROR_ENCODER_NOT_FOUND:

@@ -18,6 +18,7 @@ struct scan_track {
 	struct index_sample *samples; /* owned; pts in the stream's own ticks */
 	size_t n, cap;
 	bool has_dts; /* every packet so far had one */
+	bool lacks_pts; /* some packet had none: the order of showing is not known */
 	bool has_hidden; /* packets that an edit list hides */
 	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
 	int64_t last_ticks; /* duration of the packet with the largest pts; 0 unknown */
@@ -66,6 +67,7 @@ static int scan_add(struct scan *scan, size_t number)
 	s->offset = scan->bytes;
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
+	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
 	if (packet->flags & AV_PKT_FLAG_DISCARD) {
 		t->hidden_min = t->has_hidden && t->hidden_min < s->pts ? t->hidden_min : s->pts;
@@ -308,6 +310,8 @@ static int add_track(struct scan *scan, size_t number)
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
 	    from->hidden_min <= from->shown_max)
 		t->obstacle = "edited in several parts";
+	if (t->is_video && from->lacks_pts)
+		t->obstacle = "without the times at which frames are shown";
 	r = describe(st, t);
 	if (r == 0 && t->is_video && (!is_mov || !from->has_dts))
 		r = derive_dts(t);
