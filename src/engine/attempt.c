@@ -21,12 +21,12 @@
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 
-#define CLIPS_DIR "clips"
-#define MAX_PROGRESS_WORKER 94 /* 95 is the publisher's */
+#define CLIPS_DIR              "clips"
+#define MAX_PROGRESS_WORKER    94 /* 95 is the publisher's */
 #define MAX_PROGRESS_PUBLISHER 99
-#define PROGRESS_PUBLISHING 95
-#define TIMES_WAIT_MS 300
-#define CLAIM_RETRY_MS 1000 /* the database could not be written */
+#define PROGRESS_PUBLISHING    95
+#define TIMES_WAIT_MS          300
+#define CLAIM_RETRY_MS         1000 /* the database could not be written */
 
 struct attempt {
 	struct engine *engine;
@@ -188,18 +188,19 @@ static int check_source(struct attempt *a, struct error *e)
 	if (fstat(a->source_fd, &st) < 0)
 		return error_from_errno(e, -errno, "looking at the held upload");
 	lock_acquire(&engine->jobs);
-	/* Times that are being set through the mount are there before we are told: wait for that. */
-	while (!(is_well = is_as_accepted(a->job, &st)) && st.st_size == a->job->shown.source_size &&
-	       is_in_time)
+	/* Times that are set through the mount are there before we are told: wait for that. */
+	while (!(is_well = is_as_accepted(a->job, &st)) &&
+	       st.st_size == a->job->shown.source_size && is_in_time)
 		is_in_time = cond_wait_for(&engine->left, &engine->jobs, TIMES_WAIT_MS);
 	size = a->job->shown.source_size;
 	lock_release(&engine->jobs);
 	if (is_well)
 		return 0;
-	return error_set(e, SC_UPLOAD_CHANGED,
-			 "upload '%s' was changed behind the mount after it was accepted (%lld bytes, "
-			 "now %lld); copy it again",
-			 a->job->shown.upload_id, (long long)size, (long long)st.st_size);
+	return error_set(
+		e, SC_UPLOAD_CHANGED,
+		"upload '%s' was changed behind the mount after it was accepted (%lld bytes, "
+		"now %lld); copy it again",
+		a->job->shown.upload_id, (long long)size, (long long)st.st_size);
 }
 
 static int prepare(struct attempt *a, struct error *e)
@@ -243,9 +244,13 @@ static int cut(struct attempt *a, struct error *e)
 {
 	auto_buf struct buf order = BUF_EMPTY;
 	const struct runner_plan plan = {
-		.program = "storyclip-worker", .noun = "worker", .order = &order,
-		.fds = {a->source_fd, a->clips_fd}, .log_fd = a->log_fd,
-		.max_progress = MAX_PROGRESS_WORKER, .clips_fd = a->clips_fd,
+		.program = "storyclip-worker",
+		.noun = "worker",
+		.order = &order,
+		.fds = {a->source_fd, a->clips_fd},
+		.log_fd = a->log_fd,
+		.max_progress = MAX_PROGRESS_WORKER,
+		.clips_fd = a->clips_fd,
 	};
 	int r;
 
@@ -265,7 +270,8 @@ static int mark_publishing(struct attempt *a, struct error *e)
 	int r;
 
 	if (fstatat(a->engine->output_fd, a->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(e, SC_IO_ERROR, "OUTPUT_ROOT/%s is there already, and not ours", a->id);
+		return error_set(e, SC_IO_ERROR, "OUTPUT_ROOT/%s is there already, and not ours",
+				 a->id);
 	r = store_job_publishing(a->engine->deps.store, a->id, a->number);
 	if (r == -ESTALE)
 		return -ECANCELED; /* somebody has ended the job; the slot will see who */
@@ -279,14 +285,16 @@ static int count_clips(struct attempt *a, struct error *e)
 	lock_acquire(&a->engine->jobs);
 	has_clips = a->job->n_clips > 0;
 	lock_release(&a->engine->jobs);
-	return has_clips ? 0 : error_set(e, SC_INTERNAL, "the worker says done, but has made no clip");
+	return has_clips ? 0
+			 : error_set(e, SC_INTERNAL, "the worker says done, but has made no clip");
 }
 
 /* Said by the engine itself, so that it is true also of a publisher that never says a word. */
 static void show_publishing(struct attempt *a)
 {
 	struct engine *engine = a->engine;
-	struct report report = {.kind = REPORT_PHASE, .progress = PROGRESS_PUBLISHING,
+	struct report report = {.kind = REPORT_PHASE,
+				.progress = PROGRESS_PUBLISHING,
 				.message = JOB_MESSAGE_PUBLISHING};
 	unsigned int what = 0;
 	uint64_t version = 0;
@@ -312,9 +320,13 @@ static int publish(struct attempt *a, struct error *e)
 	struct publish_order with_id = order;
 	auto_buf struct buf text = BUF_EMPTY;
 	const struct runner_plan plan = {
-		.program = "storyclip-publish", .noun = "publisher", .order = &text,
-		.fds = {a->work_fd, a->engine->output_fd}, .log_fd = a->log_fd,
-		.max_progress = MAX_PROGRESS_PUBLISHER, .clips_fd = -1,
+		.program = "storyclip-publish",
+		.noun = "publisher",
+		.order = &text,
+		.fds = {a->work_fd, a->engine->output_fd},
+		.log_fd = a->log_fd,
+		.max_progress = MAX_PROGRESS_PUBLISHER,
+		.clips_fd = -1,
 	};
 	int r;
 
@@ -403,8 +415,13 @@ static void decide(struct attempt *a, int r, struct error *e)
 
 void attempt_run(struct slot *slot, struct job *job)
 {
-	struct attempt a = {.engine = slot->engine, .slot = slot, .job = job, .work_fd = -1,
-			    .clips_fd = -1, .source_fd = -1, .log_fd = -1};
+	struct attempt a = {.engine = slot->engine,
+			    .slot = slot,
+			    .job = job,
+			    .work_fd = -1,
+			    .clips_fd = -1,
+			    .source_fd = -1,
+			    .log_fd = -1};
 	struct error e = {0};
 	int r;
 

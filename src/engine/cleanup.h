@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What an attempt or a job leaves on the disk, and how it goes away. No lock held; blocks on the disk. */
+/* What an attempt or a job leaves on the disk, and how it goes away. No lock held; blocks on the
+ * disk. */
 #pragma once
 
 #include "state.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What others ask of the engine: submit, cancel, remove. Any thread; each blocks on the database. */
+/* What others ask of the engine: submit, cancel, remove. Any thread; blocks on the database. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,11 +16,12 @@
 #include "sweeper.h"
 
 #define CANCEL_TRIES 10
-#define LET_GO_MS 8000 /* longer than a slot needs to end a process or to give it up */
+#define LET_GO_MS    8000 /* longer than a slot needs to end a process or to give it up */
 
 static int refuse_stopping(struct error *e)
 {
-	return error_set(e, SC_STOPPING, "the mount is being stopped; ask again after the next start");
+	return error_set(e, SC_STOPPING,
+			 "the mount is being stopped; ask again after the next start");
 }
 
 /* ---- submit ---- */
@@ -62,22 +63,22 @@ static int encode_order(const struct request *request, const char *job_id, char 
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int fill_snapshot(struct engine *engine, const struct request *request, const char *input_json,
-			 const struct job_source *source, const struct caller *caller,
-			 struct job_snapshot *job)
+static int fill_snapshot(struct engine *engine, const struct request *request,
+			 const char *input_json, const struct job_source *source,
+			 const struct caller *caller, struct job_snapshot *job)
 {
 	job->cut = request->cut;
 	job->owner_uid = caller->uid;
 	job->owner_gid = caller->gid;
-	job->max_attempts = request->max_attempts ? request->max_attempts
-						  : engine->deps.settings->max_attempts;
+	job->max_attempts =
+		request->max_attempts ? request->max_attempts : engine->deps.settings->max_attempts;
 	job->created_at = job->updated_at = engine_wall_ms(engine);
 	job->source_dev = source->dev;
 	job->source_ino = source->ino;
 	job->source_size = source->size;
 	job->source_mtime_ns = source->mtime_ns;
 	job->source_state = source->is_incomplete ? SOURCE_INCOMPLETE
-			    : source->is_ready	  ? SOURCE_READY
+			    : source->is_ready    ? SOURCE_READY
 						  : SOURCE_WAITING;
 	snprintf(job->message, sizeof(job->message), "%s",
 		 job->source_state == SOURCE_WAITING ? JOB_MESSAGE_WAITING : JOB_MESSAGE_QUEUED);
@@ -126,15 +127,16 @@ static int hold_source(struct engine *engine, const char *id, const struct job_s
 	struct stat st;
 	int r;
 
-	/* An ended job's id; the insert would find it too, but by then its log would have a line. */
+	/* An ended job's id; the insert would find it too, but then its log would have a line. */
 	if (store_job_brief(engine->deps.store, id, &brief) == 0)
 		return error_set(e, SC_JOB_EXISTS, "job '%s' exists already", id);
 	if (fstatat(engine->output_fd, id, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(e, SC_JOB_EXISTS, "OUTPUT_ROOT has a '%s' already; choose another jobId",
-				 id);
+		return error_set(e, SC_JOB_EXISTS,
+				 "OUTPUT_ROOT has a '%s' already; choose another jobId", id);
 	r = hold_take(engine, id, source);
 	if (r == -EEXIST) {
-		/* No live job has this id (it was just reserved): an old one's, whose end was cut off. */
+		/* No live job has this id (it was just reserved): an old one's, whose end was cut
+		 * off. */
 		hold_drop(engine, id);
 		r = hold_take(engine, id, source);
 	}
@@ -143,7 +145,8 @@ static int hold_source(struct engine *engine, const char *id, const struct job_s
 	if (r == -ENOSPC || r == -EDQUOT)
 		return error_from_errno(e, r, "holding upload '%s'", source->path);
 	if (r < 0)
-		return error_set_errno(e, -EIO, SC_INTERNAL, "cannot hold upload '%s': %s", source->path,
+		return error_set_errno(e, -EIO, SC_INTERNAL, "cannot hold upload '%s': %s",
+				       source->path,
 				       strerrordesc_np(-r) ? strerrordesc_np(-r) : "unknown error");
 	return 0;
 }
@@ -186,8 +189,9 @@ static void log_accepted(struct engine *engine, const struct job *job, const str
 
 	if (fd < 0)
 		log_error_with(fd, "job %s: making its log", job->shown.id);
-	joblog_write_fd(engine, fd, "accepted from uid %u: upload %s, cut %s", (unsigned int)caller->uid,
-			job->shown.upload_id, cut_mode_name(job->shown.cut));
+	joblog_write_fd(engine, fd, "accepted from uid %u: upload %s, cut %s",
+			(unsigned int)caller->uid, job->shown.upload_id,
+			cut_mode_name(job->shown.cut));
 }
 
 /* Id, held bytes, row: each is given back when a later one fails. */
@@ -239,7 +243,8 @@ int engine_submit(struct engine *engine, const struct request *request, const ch
 	if (r == 0 && !(job = job_create(&snapshot)))
 		r = -ENOMEM;
 	if (r < 0)
-		return error_set_errno(e, r, SC_INTERNAL, "accepting a request: %s", strerrordesc_np(-r));
+		return error_set_errno(e, r, SC_INTERNAL, "accepting a request: %s",
+				       strerrordesc_np(-r));
 	r = accept_job(engine, job, source, caller, e);
 	if (r < 0) {
 		engine_unref(engine, job);
@@ -257,11 +262,13 @@ int engine_submit(struct engine *engine, const struct request *request, const ch
 
 /* ---- cancel ---- */
 
-static int check_owner(const char *job_id, uid_t owner, const struct caller *caller, struct error *e)
+static int check_owner(const char *job_id, uid_t owner, const struct caller *caller,
+		       struct error *e)
 {
 	if (caller->uid == 0 || caller->uid == owner)
 		return 0;
-	return error_set(e, SC_FORBIDDEN, "job '%s' belongs to uid %u", job_id, (unsigned int)owner);
+	return error_set(e, SC_FORBIDDEN, "job '%s' belongs to uid %u", job_id,
+			 (unsigned int)owner);
 }
 
 static int refuse_unknown(const char *job_id, struct error *e)
@@ -381,10 +388,11 @@ static int check_removable(struct engine *engine, const char *job_id, const stru
 	if (r < 0)
 		return r;
 	if (!job_state_is_final(brief.state))
-		return error_set(e, SC_JOB_ACTIVE, "job '%s' has not ended (%s); cancel it first", job_id,
-				 job_state_name(brief.state));
+		return error_set(e, SC_JOB_ACTIVE, "job '%s' has not ended (%s); cancel it first",
+				 job_id, job_state_name(brief.state));
 	if (!wait_until_let_go(engine, job_id))
-		return error_set(e, SC_JOB_ACTIVE, "job '%s': its worker is still being ended", job_id);
+		return error_set(e, SC_JOB_ACTIVE, "job '%s': its worker is still being ended",
+				 job_id);
 	return 0;
 }
 
@@ -429,8 +437,7 @@ static struct artifact *find_clip(const struct job_snapshot *job, unsigned int n
 
 /* Under the commit lock, so that two removals do not undo each other. */
 static int delete_clip(struct engine *engine, const char *job_id, unsigned int number,
-		       struct job_snapshot *job, struct artifact **ret)
-	SC_REQUIRES(&engine->commit)
+		       struct job_snapshot *job, struct artifact **ret) SC_REQUIRES(&engine->commit)
 {
 	auto_free char *urls = NULL;
 	struct artifact *clip;

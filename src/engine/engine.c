@@ -141,7 +141,8 @@ static int open_hold(struct engine *engine, struct error *e)
 		return r;
 	if (mkdirat(fd, ENGINE_HOLD_DIR, 0700) < 0 && errno != EEXIST)
 		return error_from_errno(e, -errno, "making '%s/" ENGINE_HOLD_DIR "'", parent);
-	engine->hold_fd = openat(fd, ENGINE_HOLD_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	engine->hold_fd =
+		openat(fd, ENGINE_HOLD_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (engine->hold_fd < 0)
 		return error_from_errno(e, -errno, "opening '%s/" ENGINE_HOLD_DIR "'", parent);
 	return 0;

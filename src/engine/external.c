@@ -47,8 +47,8 @@ static void plan(struct engine *engine, const struct job_snapshot *was, const ch
 		to->state = JOB_FAILED;
 	to->clips_ready = 0;
 	to->version = 0;
-	to->updated_at = engine_wall_ms(engine) > was->updated_at ? engine_wall_ms(engine)
-								  : was->updated_at;
+	to->updated_at =
+		engine_wall_ms(engine) > was->updated_at ? engine_wall_ms(engine) : was->updated_at;
 	to->finished_at = to->updated_at;
 	snprintf(to->message, sizeof(to->message), "set to '%s' by hand", status);
 	error_set(&to->error, SC_MANUAL, "%s", to->message);
@@ -73,7 +73,9 @@ static int follow(struct engine *engine, struct job *job, struct change *change)
 	if (change->kind == ENDED) {
 		r = store_job_complete_external(engine->deps.store, to->id, change->row.status, to);
 	} else if (change->kind == REQUEUE) {
-		const struct job_transition t = {.job_id = to->id, .from = to->state, .to = to,
+		const struct job_transition t = {.job_id = to->id,
+						 .from = to->state,
+						 .to = to,
 						 .from_attempt = change->row.attempt};
 
 		to->state = JOB_QUEUED;
@@ -83,7 +85,8 @@ static int follow(struct engine *engine, struct job *job, struct change *change)
 		to->finished_at = 0;
 		to->warnings = strdup("[]");
 		snprintf(to->message, sizeof(to->message), "%s",
-			 to->source_state == SOURCE_WAITING ? JOB_MESSAGE_WAITING : JOB_MESSAGE_QUEUED);
+			 to->source_state == SOURCE_WAITING ? JOB_MESSAGE_WAITING
+							    : JOB_MESSAGE_QUEUED);
 		memset(&to->error, 0, sizeof(to->error));
 		r = to->warnings ? store_job_transition(engine->deps.store, &t) : -ENOMEM;
 	}
@@ -292,7 +295,8 @@ static void save_touched(struct engine *engine)
 		mtime_ns = jobs[i]->shown.source_mtime_ns;
 		jobs[i]->is_touched = false;
 		lock_release(&engine->jobs);
-		if (is_touched && store_job_touched(engine->deps.store, jobs[i]->shown.id, mtime_ns) < 0) {
+		if (is_touched &&
+		    store_job_touched(engine->deps.store, jobs[i]->shown.id, mtime_ns) < 0) {
 			lock_acquire(&engine->jobs);
 			jobs[i]->is_touched = true;
 			lock_release(&engine->jobs);

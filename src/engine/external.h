@@ -10,7 +10,8 @@
 
 /** Compare one live job with its row and follow the row. Any thread, no lock held. */
 void external_settle(struct engine *engine, struct job *job);
-/** Compare all live jobs, and complete ended ones that were changed by hand. @return 0 or a negative errno */
+/** Compare all live jobs, and complete ended ones that were changed by hand. @return 0 or a
+ * negative errno */
 int external_check(struct engine *engine);
 /** The thread: looks whether anybody else has written. */
 void *external_run(void *arg);

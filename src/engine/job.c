@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One job that has not ended: legal moves, progress that only rises, the table. Under engine.jobs. */
+/* One live job: legal moves, progress that only rises, the table. Under engine.jobs. */
 #include "job.h"
 
 #include <jansson.h>
@@ -10,7 +10,9 @@
 
 static const bool moves[JOB_STATE_COUNT][JOB_STATE_COUNT] = {
 	[JOB_QUEUED] = {[JOB_RUNNING] = true, [JOB_FAILED] = true, [JOB_CANCELLED] = true},
-	[JOB_RUNNING] = {[JOB_QUEUED] = true, [JOB_DONE] = true, [JOB_FAILED] = true,
+	[JOB_RUNNING] = {[JOB_QUEUED] = true,
+			 [JOB_DONE] = true,
+			 [JOB_FAILED] = true,
 			 [JOB_CANCELLED] = true},
 };
 
@@ -68,8 +70,8 @@ static unsigned int bucket_of_source(dev_t dev, ino_t ino)
 int job_table_add(struct job_table *table, struct job *job)
 {
 	struct job **id = &table->by_id[bucket_of_id(job->shown.id)];
-	struct job **source = &table->by_source[bucket_of_source(job->shown.source_dev,
-								 job->shown.source_ino)];
+	struct job **source =
+		&table->by_source[bucket_of_source(job->shown.source_dev, job->shown.source_ino)];
 
 	if (job_table_find(table, job->shown.id))
 		return -EEXIST;
@@ -117,8 +119,8 @@ struct job *job_table_find(const struct job_table *table, const char *id)
 struct job *job_table_of_source(const struct job_table *table, const struct job *after, dev_t dev,
 				ino_t ino)
 {
-	struct job *job = after ? after->next_of_source
-				: table->by_source[bucket_of_source(dev, ino)];
+	struct job *job =
+		after ? after->next_of_source : table->by_source[bucket_of_source(dev, ino)];
 
 	while (job && (job->shown.source_dev != dev || job->shown.source_ino != ino))
 		job = job->next_of_source;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * One job that has not ended, and the table of them. Everything here is guarded by engine.jobs, but
- * what never changes of a job that somebody has a reference of: its id, upload, order, owner, source path and inode.
+ * what never changes of a job that somebody has a reference of: its id, upload, order, owner,
+ * source path and inode.
  *
- * What readers see (`shown`) and what the worker's reports say are kept apart: while a transition is
- * being committed, reports go on being noted, but nothing that is shown changes, so that the version
- * which the transition writes is the newest when it is there.
+ * What readers see (`shown`) and what the worker's reports say are kept apart: while a transition
+ * is being committed, reports go on being noted, but nothing that is shown changes, so that the
+ * version which the transition writes is the newest when it is there.
  */
 #pragma once
 
@@ -23,9 +24,9 @@ struct slot;
 struct job {
 	unsigned int refs; /* the table's, the slot's, and those of whoever looks at it unlocked */
 	struct job_snapshot shown;
-	bool is_listed; /* its row is committed: others may see it */
-	bool is_moving; /* a transition is being committed */
-	bool is_ended;  /* it has left the table */
+	bool is_listed;  /* its row is committed: others may see it */
+	bool is_moving;  /* a transition is being committed */
+	bool is_ended;   /* it has left the table */
 	bool is_touched; /* source_mtime_ns is not yet in its row */
 
 	struct queue_entry queue;

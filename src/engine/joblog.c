@@ -22,8 +22,8 @@ static int open_log(struct engine *engine, const char *job_id, int more_flags)
 	int fd;
 
 	joblog_name(job_id, name, sizeof(name));
-	fd = openat(engine->logs_fd, name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | more_flags,
-		    0600);
+	fd = openat(engine->logs_fd, name,
+		    O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | more_flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -33,7 +33,8 @@ static void plan_final(struct job_snapshot *to, const struct job *job, const str
 	if (move->to == JOB_DONE) {
 		to->progress = 100;
 		to->clips_ready = (unsigned int)job->n_clips;
-		to->artifacts = job->clips; /* borrowed: only the slot that asks for this changes them */
+		to->artifacts =
+			job->clips; /* borrowed: only the slot that asks for this changes them */
 		to->n_artifacts = job->n_clips;
 		set_message(to, JOB_MESSAGE_DONE);
 	} else if (move->to == JOB_FAILED) {
@@ -155,8 +156,8 @@ static void write_log(struct engine *engine, const struct job_snapshot *to, cons
 			     (long long)move->delay_ms, move->error->message,
 			     sc_code_name(move->error->code));
 	else if (move->error)
-		joblog_write(engine, to->id, "%s: %s (%s)", ends[move->to].line, move->error->message,
-			     sc_code_name(move->error->code));
+		joblog_write(engine, to->id, "%s: %s (%s)", ends[move->to].line,
+			     move->error->message, sc_code_name(move->error->code));
 	else
 		joblog_write(engine, to->id, "%s", ends[move->to].line);
 }
@@ -196,7 +197,7 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 		return r;
 	}
 	r = commit(engine, from, attempt, &to);
-	/* What the log needs is plain data in *to; its pointers are the job's, which may go away. */
+	/* The log needs only plain data of *to; its pointers are the job's, which may go away. */
 	lock_acquire(&engine->jobs);
 	job->is_moving = false;
 	if (r == 0) {
@@ -240,8 +241,8 @@ int engine_move_surely(struct engine *engine, struct job *job, unsigned int atte
 		if (r == 0 || r == -ESTALE)
 			return r;
 		if (!is_told)
-			log_error_with(r, "job %s: cannot note that it is %s, trying on", job->shown.id,
-				       job_state_name(move->to));
+			log_error_with(r, "job %s: cannot note that it is %s, trying on",
+				       job->shown.id, job_state_name(move->to));
 		is_told = true;
 		lock_acquire(&engine->jobs);
 		if (!engine->is_stopping)

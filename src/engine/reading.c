@@ -28,7 +28,8 @@ static int copy_snapshot(const struct job_snapshot *from, struct job_snapshot *r
 {
 	auto_snapshot struct job_snapshot to = *from;
 
-	to.upload_id = to.user_id = to.input_json = to.warnings = to.source_path = to.order_json = NULL;
+	to.upload_id = to.user_id = to.input_json = to.warnings = to.source_path = to.order_json =
+		NULL;
 	to.artifacts = NULL;
 	to.n_artifacts = 0;
 	if (copy_string(from->upload_id, &to.upload_id) < 0 ||
@@ -93,7 +94,8 @@ int engine_newest_of_upload(struct engine *engine, const char *upload_id, char r
 	return store_job_newest_of_upload(engine->deps.store, upload_id, ret);
 }
 
-int engine_upload_ids_page(struct engine *engine, int64_t after, struct upload_id_row *rows, size_t n)
+int engine_upload_ids_page(struct engine *engine, int64_t after, struct upload_id_row *rows,
+			   size_t n)
 {
 	return store_upload_ids_page(engine->deps.store, after, rows, n);
 }
@@ -266,7 +268,8 @@ int engine_log_open(struct engine *engine, const char *job_id, int *ret_fd)
 	joblog_name(job_id, name, sizeof(name));
 	fd = openat(engine->logs_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		fd = memfd_create("storyclip-log", MFD_CLOEXEC); /* a job without one: an empty file */
+		fd = memfd_create("storyclip-log",
+				  MFD_CLOEXEC); /* a job without one: an empty file */
 	if (fd < 0)
 		return -errno;
 	*ret_fd = fd;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Recovery, before any thread runs. A crash in the middle of it is recovered from by the same steps. */
+/* Recovery, before any thread runs. A crash in the middle of it is recovered from by the same
+ * steps. */
 #include "recover.h"
 
 #include <dirent.h>
@@ -16,7 +17,7 @@
 #include "sweeper.h"
 
 #define NOT_BEFORE_MAX_MS 60000 /* however far the wall clock was set back meanwhile */
-#define ATTEMPTS_BACK 100       /* of so many last attempts a copy is looked for in OUTPUT_ROOT */
+#define ATTEMPTS_BACK     100   /* of so many last attempts a copy is looked for in OUTPUT_ROOT */
 
 /* Names collected while the store is being read, to be worked on afterwards. */
 struct names {
@@ -25,7 +26,7 @@ struct names {
 		unsigned int attempt;
 		char *trash;
 		bool has_clips, is_id_taken;
-	} *list;
+	} * list;
 	size_t n, cap;
 };
 
@@ -156,7 +157,8 @@ static int requeue(struct engine *engine, struct job *job)
 	lock_release(&engine->jobs);
 	if (state == JOB_QUEUED)
 		return 0;
-	joblog_write(engine, job->shown.id, "attempt %u was cut off by the end of the daemon", attempt);
+	joblog_write(engine, job->shown.id, "attempt %u was cut off by the end of the daemon",
+		     attempt);
 	/* The end of the daemon is nobody's failure. */
 	return engine_move(engine, job, attempt, &(struct move){.to = JOB_QUEUED});
 }
@@ -251,9 +253,9 @@ int recover(struct engine *engine, struct error *e)
 		char why[ERROR_MESSAGE_SIZE];
 
 		store_status(engine->deps.store, why);
-		return error_set_errno(e, r, SC_INTERNAL, "taking up the jobs of database '%s': %.200s",
-				       engine->deps.settings->database,
-				       why[0] ? why : strerrordesc_np(-r));
+		return error_set_errno(
+			e, r, SC_INTERNAL, "taking up the jobs of database '%s': %.200s",
+			engine->deps.settings->database, why[0] ? why : strerrordesc_np(-r));
 	}
 	r = sweep_work(engine);
 	if (r == 0)

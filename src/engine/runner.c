@@ -14,16 +14,16 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "joblog.h"
 #include "child_process.h"
+#include "joblog.h"
 #include "storyclip/common/log.h"
 #include "sweeper.h"
 
-#define STOP_GRACE_MS 2000  /* from SIGTERM to SIGKILL when the engine stops */
-#define EXIT_GRACE_MS 5000  /* from the last report to the exit */
+#define STOP_GRACE_MS  2000 /* from SIGTERM to SIGKILL when the engine stops */
+#define EXIT_GRACE_MS  5000 /* from the last report to the exit */
 #define STUCK_AFTER_MS 5000 /* from SIGKILL to giving up */
-#define SAVE_EVERY_MS 500   /* progress in the database */
-#define READ_BYTES 16384
+#define SAVE_EVERY_MS  500  /* progress in the database */
+#define READ_BYTES     16384
 
 struct runner {
 	struct engine *engine;
@@ -42,8 +42,8 @@ struct runner {
 	bool is_done;          /* REPORT_DONE was read */
 	bool is_ended_outside; /* somebody wants it to end */
 	bool is_killed;
-	struct error failed;   /* REPORT_FAILED, or reports without sense */
-	int64_t kill_at_ms;    /* 0: not planned */
+	struct error failed; /* REPORT_FAILED, or reports without sense */
+	int64_t kill_at_ms;  /* 0: not planned */
 	int64_t stuck_at_ms;
 };
 
@@ -72,8 +72,11 @@ static int start(struct runner *r, struct error *e)
 	if (fcntl(r->report_fd, F_SETFL, O_NONBLOCK) < 0)
 		return error_from_errno(e, -errno, "starting %s", r->plan->program);
 	const struct spawn_plan plan = {
-		.path = path.data, .order = r->plan->order->data, .order_len = r->plan->order->len,
-		.log_fd = r->plan->log_fd, .report_fd = write_fd,
+		.path = path.data,
+		.order = r->plan->order->data,
+		.order_len = r->plan->order->len,
+		.log_fd = r->plan->log_fd,
+		.report_fd = write_fd,
 		.fds = {r->plan->fds[0], r->plan->fds[1]},
 	};
 
@@ -81,7 +84,8 @@ static int start(struct runner *r, struct error *e)
 	if (err < 0)
 		return error_set_errno(e, err, SC_INTERNAL, "cannot start %s: %s", path.data,
 				       strerrordesc_np(-err) ? strerrordesc_np(-err) : "?");
-	joblog_write_fd(r->engine, r->plan->log_fd, "%s started, pid %ld", r->plan->noun, (long)r->pid);
+	joblog_write_fd(r->engine, r->plan->log_fd, "%s started, pid %ld", r->plan->noun,
+			(long)r->pid);
 	return 0;
 }
 
@@ -286,7 +290,8 @@ static void kill_group(struct runner *r)
 
 static int wait_ms(const struct runner *r)
 {
-	int64_t now = engine_now_ms(r->engine), until = r->kill_at_ms ? r->kill_at_ms : r->stuck_at_ms;
+	int64_t now = engine_now_ms(r->engine),
+		until = r->kill_at_ms ? r->kill_at_ms : r->stuck_at_ms;
 
 	if (!until && !r->is_unsaved)
 		return -1;
@@ -361,7 +366,8 @@ static int judge(struct runner *r, const siginfo_t *info, struct error *e)
 	say_status(info, status, sizeof(status));
 	joblog_write_fd(r->engine, r->plan->log_fd, "%s ended: %s", r->plan->noun, status);
 	if (r->is_done && (is_clean || r->is_killed))
-		return 0; /* what it was killed for after its last report changes nothing of its work */
+		return 0; /* what it was killed for after its last report changes nothing of its
+			     work */
 	if (r->is_ended_outside)
 		return -ECANCELED;
 	if (r->failed.err)
@@ -385,8 +391,8 @@ static void set_pgid(struct runner *r, pid_t pgid)
 
 static int give_up(struct runner *r, struct error *e)
 {
-	log_warning("Watchdog: job %s: the kernel cannot end its %s, pid %ld; going on without it", r->id,
-		    r->plan->noun, (long)r->pid);
+	log_warning("Watchdog: job %s: the kernel cannot end its %s, pid %ld; going on without it",
+		    r->id, r->plan->noun, (long)r->pid);
 	joblog_write_fd(r->engine, r->plan->log_fd, "the kernel cannot end pid %ld", (long)r->pid);
 	sweeper_add_stuck(r->engine, r->pid, take_fd(&r->pidfd), r->id, r->attempt);
 	if (r->is_ended_outside)
@@ -399,8 +405,13 @@ static int give_up(struct runner *r, struct error *e)
 int runner_run(struct slot *slot, struct job *job, unsigned int attempt,
 	       const struct runner_plan *plan, struct error *e, bool *ret_is_stuck)
 {
-	struct runner r = {.engine = slot->engine, .slot = slot, .job = job, .attempt = attempt,
-			   .plan = plan, .pidfd = -1, .report_fd = -1};
+	struct runner r = {.engine = slot->engine,
+			   .slot = slot,
+			   .job = job,
+			   .attempt = attempt,
+			   .plan = plan,
+			   .pidfd = -1,
+			   .report_fd = -1};
 	siginfo_t info = {0};
 	bool has_exited;
 	int err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One child process, worker or publisher, from its start to its end: read its reports, end its whole
- * process group when that must be, reap it, and say what became of it.
+ * One child process, worker or publisher, from its start to its end: read its reports, end its
+ * whole process group when that must be, reap it, and say what became of it.
  */
 #pragma once
 
@@ -11,7 +11,7 @@ struct runner_plan {
 	const char *program; /* file name in helper_dir */
 	const char *noun;    /* what people call it: "worker", "publisher" */
 	const struct buf *order;
-	int fds[2];          /* descriptors 4 and 5 of the child */
+	int fds[2]; /* descriptors 4 and 5 of the child */
 	int log_fd;
 	int max_progress; /* as far as its reports can bring the job */
 	int clips_fd;     /* where its clips must lie, -1: it makes none */

@@ -50,7 +50,8 @@ static void set_ready(struct engine *engine, struct job *job, int64_t size, int6
 	lock_release(&engine->jobs);
 }
 
-void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t size, int64_t mtime_ns)
+void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t size,
+			 int64_t mtime_ns)
 {
 	struct job *job = NULL;
 
@@ -99,7 +100,8 @@ void engine_source_touched(struct engine *engine, dev_t dev, ino_t ino)
 	lock_acquire(&engine->jobs);
 	while ((job = job_table_of_source(&engine->live, job, dev, ino))) {
 		/* Of one that is still written it will be told with its size. */
-		if (job->shown.source_state == SOURCE_WAITING || job->shown.source_size != st.st_size)
+		if (job->shown.source_state == SOURCE_WAITING ||
+		    job->shown.source_size != st.st_size)
 			continue;
 		job->shown.source_mtime_ns =
 			(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -171,8 +173,8 @@ bool engine_source_is_awaited(struct engine *engine, dev_t dev, ino_t ino)
 
 	lock_acquire(&engine->jobs);
 	while (!is_awaited && (job = job_table_of_source(&engine->live, job, dev, ino)))
-		is_awaited = job->shown.state == JOB_QUEUED &&
-			     job->shown.source_state == SOURCE_WAITING;
+		is_awaited =
+			job->shown.state == JOB_QUEUED && job->shown.source_state == SOURCE_WAITING;
 	lock_release(&engine->jobs);
 	return is_awaited;
 }

@@ -37,10 +37,11 @@ struct engine {
 	int hold_fd, work_fd, output_fd, logs_fd;
 
 	struct lock commit; /* one transition at a time */
-	bool is_checked;    /* guarded by commit: the database was compared with what somebody did to it … */
+	bool is_checked; /* guarded by commit: the database was compared with what somebody did to
+			    it … */
 	int64_t data_version; /* … up to this */
 
-	struct lock jobs; /* guards all below */
+	struct lock jobs;     /* guards all below */
 	struct cond runnable; /* the queue has changed, or the engine stops */
 	struct cond left;     /* a slot has let its job go, or the engine stops */
 	struct cond tick;     /* the engine stops, or there is something to sweep */
@@ -52,7 +53,7 @@ struct engine {
 	unsigned int n_busy;
 	int64_t watchdog_last_run;
 	uint64_t watchdog_stalled;
-	struct sweep *sweeps; /* in no order */
+	struct sweep *sweeps;      /* in no order */
 	struct job_snapshot ended; /* the ended job that was looked at last (reading.c) */
 
 	struct slot *slots;
@@ -82,7 +83,8 @@ void engine_notify(struct engine *engine, const char *job_id, uint64_t version, 
 /** Whether the engine is being stopped. */
 bool engine_is_stopping(struct engine *engine);
 
-/** Let a live job's noted reports be seen. @return bits for engine_notify(), *ret_version with it */
+/** Let a live job's noted reports be seen. @return bits for engine_notify(), *ret_version with it
+ */
 unsigned int engine_show_locked(struct engine *engine, struct job *job, uint64_t *ret_version)
 	SC_REQUIRES(&engine->jobs);
 

@@ -7,7 +7,8 @@
 
 #include "state.h"
 
-/** The clips of a removed job lie in OUTPUT_ROOT/<trash>: remove them, then the note. Any thread. */
+/** The clips of a removed job lie in OUTPUT_ROOT/<trash>: remove them, then the note. Any thread.
+ */
 int sweeper_add_trash(struct engine *engine, const char *trash);
 /** Reap it when it goes, and clean up after its attempt. Takes the pidfd. Any thread. */
 void sweeper_add_stuck(struct engine *engine, pid_t pid, int pidfd, const char *job_id,

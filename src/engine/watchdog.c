@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The thread `watchdog`, by the monotonic clock. What it says in the program's log begins with its name. */
+/* The thread `watchdog`, by the monotonic clock. What it says in the program's log begins with its
+ * name. */
 #include "watchdog.h"
 
 #include <stdio.h>
 
 #include "storyclip/common/log.h"
 
-#define LATE_MS 1000
+#define LATE_MS  1000
 #define PULSE_MS 1000
 
 int64_t watchdog_late_ms(int64_t last_ms, int64_t now_ms, int64_t pulse_ms)
@@ -58,7 +59,8 @@ void watchdog_look(struct engine *engine, int64_t late_ms)
 	lock_acquire(&engine->jobs);
 	engine->watchdog_last_run = engine_wall_ms(engine);
 	for (job = late_ms ? engine->live.first : NULL; job; job = job->next)
-		job->worked_at_ms = job->worked_at_ms + late_ms < now ? job->worked_at_ms + late_ms : now;
+		job->worked_at_ms =
+			job->worked_at_ms + late_ms < now ? job->worked_at_ms + late_ms : now;
 	lock_release(&engine->jobs);
 	if (late_ms)
 		log_warning("Watchdog was itself stopped for %lld ms, which no job is blamed for",
@@ -67,11 +69,13 @@ void watchdog_look(struct engine *engine, int64_t late_ms)
 		int r;
 
 		/* Said first: whoever sees the job fail finds it here. */
-		log_warning("Watchdog: job %s: %s, no work done for %lld ms: failing it, killing its "
-			    "processes",
-			    job->shown.id, e.message, (long long)silent_ms);
-		r = engine_move(engine, job, attempt,
-				&(struct move){.to = JOB_FAILED, .error = &e, .is_of_attempt = true});
+		log_warning(
+			"Watchdog: job %s: %s, no work done for %lld ms: failing it, killing its "
+			"processes",
+			job->shown.id, e.message, (long long)silent_ms);
+		r = engine_move(
+			engine, job, attempt,
+			&(struct move){.to = JOB_FAILED, .error = &e, .is_of_attempt = true});
 		lock_acquire(&engine->jobs);
 		if (r == -ESTALE)
 			engine->watchdog_stalled--; /* it has ended at the same moment */

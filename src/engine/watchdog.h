@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The watchdog: a running job that has not worked for stall_timeout is failed, for good, and its
- * process group killed. Work is what the child's reports say was handled; that it lives is not enough.
+ * process group killed. Work is what the child's reports say was handled; that it lives is not
+ * enough.
  */
 #pragma once
 

@@ -66,10 +66,12 @@ static int artifact_from_object(json_t *object, struct artifact *a)
 	int is_audio, is_deleted;
 	json_t *dropped;
 
-	if (json_unpack(object, "{s:I, s:b, s:b, s:s, s:o}", "number", &number, "isAudio", &is_audio,
-			"isDeleted", &is_deleted, "method", &method, "dropped", &dropped) < 0)
+	if (json_unpack(object, "{s:I, s:b, s:b, s:s, s:o}", "number", &number, "isAudio",
+			&is_audio, "isDeleted", &is_deleted, "method", &method, "dropped",
+			&dropped) < 0)
 		return -EINVAL;
-	if (number < 1 || number > REQUEST_MAX_CLIPS || clip_method_from_name(method, &a->method) < 0)
+	if (number < 1 || number > REQUEST_MAX_CLIPS ||
+	    clip_method_from_name(method, &a->method) < 0)
 		return -EINVAL;
 	a->number = (unsigned int)number;
 	a->is_audio = is_audio;

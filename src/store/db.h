@@ -67,7 +67,8 @@ void db_statement_release(sqlite3_stmt **stmt);
 
 /** Next row. @return 1 (a row), 0 (no more), or a negative errno */
 int db_step(struct db *db, sqlite3_stmt *stmt);
-/** Run a statement that changes rows. @return how many, or a negative errno (-EEXIST: not unique) */
+/** Run a statement that changes rows. @return how many, or a negative errno (-EEXIST: not unique)
+ */
 int db_change(struct db *db, sqlite3_stmt *stmt);
 
 /* Parameters by name; a statement that has none of that name is left alone. */
@@ -85,7 +86,8 @@ bool store_write_begin(struct store *store, enum write_level level)
 /** @return r */
 int store_write_end(struct store *store, int r) SC_RELEASE(&store->writer);
 
-/** Several statements as one transaction; end commits when r is 0 or more, else rolls back. @return r or the commit's error */
+/** Several statements as one transaction; end commits when r is 0 or more, else rolls back. @return
+ * r or the commit's error */
 int db_transaction_begin(struct db *db);
 int db_transaction_end(struct db *db, int r);
 
@@ -106,11 +108,12 @@ int job_row_read(sqlite3_stmt *stmt, struct job_snapshot *ret);
 	"job_id, upload_id, user_id, owner_uid, owner_gid, status, progress, message, attempt, "   \
 	"failures, max_attempts, cut, total_clips, clips_ready, input_json, artifacts, warnings, " \
 	"source_path, source_dev, source_ino, source_size, source_mtime_ns, source_state, "        \
-	"order_json, not_before, version, created_at, started_at, updated_at, finished_at, error_code, "       \
+	"order_json, not_before, version, created_at, started_at, updated_at, finished_at, "       \
+	"error_code, "                                                                             \
 	"error_msg"
 /* A row that a person left half changed; the same words stand in the index of schema.c. */
-#define JOB_IS_HALF_CHANGED                                                                        \
-	"(status NOT IN ('queued','running','done','failed','cancelled') "                         \
-	"OR (status IN ('done','failed','cancelled') AND finished_at IS NULL) "                    \
-	"OR (status IN ('failed','cancelled') AND artifacts<>'[]') "                               \
+#define JOB_IS_HALF_CHANGED                                                     \
+	"(status NOT IN ('queued','running','done','failed','cancelled') "      \
+	"OR (status IN ('done','failed','cancelled') AND finished_at IS NULL) " \
+	"OR (status IN ('failed','cancelled') AND artifacts<>'[]') "            \
 	"OR (status='failed' AND error_code IS NULL))"

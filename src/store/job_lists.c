@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Rows of many jobs: pages for listings, what recovery looks for, what a person changed. Any thread. */
+/* Rows of many jobs: pages for listings, what recovery looks for, what a person changed. Any
+ * thread. */
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +60,8 @@ static int jobs_half_published(struct db *db,
 
 	r = db_statement(db, sql, &stmt);
 	while (r == 0 && (r = db_step(db, stmt)) > 0)
-		r = each(context, db_column_text(stmt, 0), (unsigned int)sqlite3_column_int64(stmt, 1));
+		r = each(context, db_column_text(stmt, 0),
+			 (unsigned int)sqlite3_column_int64(stmt, 1));
 	return r;
 }
 
@@ -71,40 +73,6 @@ int store_jobs_half_published(struct store *store,
 
 	lock_acquire(&store->reader);
 	r = jobs_half_published(&store->read, each, context);
-	lock_release(&store->reader);
-	return r;
-}
-
-static int removals_each(struct db *db,
-			 int (*each)(void *context, const struct removal_row *row), void *context)
-{
-	static const char sql[] = "SELECT trash, job_id, has_clips, "
-				  "EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id=removals.job_id) "
-				  "FROM removals";
-	auto_stmt sqlite3_stmt *stmt = NULL;
-	int r;
-
-	r = db_statement(db, sql, &stmt);
-	while (r == 0 && (r = db_step(db, stmt)) > 0) {
-		const struct removal_row row = {
-			.trash = db_column_text(stmt, 0),
-			.job_id = db_column_text(stmt, 1),
-			.has_clips = sqlite3_column_int(stmt, 2) != 0,
-			.is_id_taken = sqlite3_column_int(stmt, 3) != 0,
-		};
-
-		r = each(context, &row);
-	}
-	return r;
-}
-
-int store_removals_each(struct store *store,
-			int (*each)(void *context, const struct removal_row *row), void *context)
-{
-	int r;
-
-	lock_acquire(&store->reader);
-	r = removals_each(&store->read, each, context);
 	lock_release(&store->reader);
 	return r;
 }
@@ -246,8 +214,8 @@ int store_job_state(struct store *store, const char *job_id, struct job_state_ro
 	return r;
 }
 
-static int jobs_external(struct db *db,
-			 int (*each)(void *context, const struct job_state_row *row), void *context)
+static int jobs_external(struct db *db, int (*each)(void *context, const struct job_state_row *row),
+			 void *context)
 {
 	static const char sql[] = "SELECT job_id, status, attempt FROM jobs "
 				  "WHERE " JOB_IS_HALF_CHANGED " ORDER BY cookie";

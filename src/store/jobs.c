@@ -10,17 +10,17 @@
 #include "db.h"
 
 enum column_kind {
-	COLUMN_CHARS,     /* char[] */
-	COLUMN_STRING,    /* char *, owned */
-	COLUMN_OPTIONAL,  /* the same, NULL is kept */
-	COLUMN_NUMBER,    /* unsigned or int of four bytes, not negative */
+	COLUMN_CHARS,    /* char[] */
+	COLUMN_STRING,   /* char *, owned */
+	COLUMN_OPTIONAL, /* the same, NULL is kept */
+	COLUMN_NUMBER,   /* unsigned or int of four bytes, not negative */
 	COLUMN_I64,
-	COLUMN_TIME,      /* int64_t, 0 is NULL */
+	COLUMN_TIME, /* int64_t, 0 is NULL */
 	COLUMN_STATE,
 	COLUMN_CUT,
 	COLUMN_SOURCE,
 	COLUMN_ARTIFACTS,
-	COLUMN_CODE,      /* these two are filled after all others */
+	COLUMN_CODE, /* these two are filled after all others */
 	COLUMN_ERROR_TEXT,
 };
 
@@ -31,7 +31,7 @@ static const struct column {
 	size_t offset;
 	size_t size;
 } columns[] = {
-#define AT(member)                                                                                 \
+#define AT(member) \
 	offsetof(struct job_snapshot, member), sizeof(((struct job_snapshot *)NULL)->member)
 	{":job_id", COLUMN_CHARS, AT(id)},
 	{":upload_id", COLUMN_STRING, AT(upload_id)},
@@ -112,7 +112,8 @@ static int bind_column(sqlite3_stmt *stmt, const struct column *c, const struct 
 	case COLUMN_ARTIFACTS:
 		return bind_artifacts(stmt, c->name, job);
 	case COLUMN_CODE:
-		return job->error.err ? db_bind_text(stmt, c->name, sc_code_name(job->error.code)) : 0;
+		return job->error.err ? db_bind_text(stmt, c->name, sc_code_name(job->error.code))
+				      : 0;
 	case COLUMN_ERROR_TEXT:
 		return job->error.err ? db_bind_text(stmt, c->name, job->error.message) : 0;
 	}
@@ -147,7 +148,7 @@ static int64_t clamp(int64_t value, int64_t min, int64_t max)
 	return value < min ? min : value > max ? max : value;
 }
 
-/* Somebody may have written anything into the row: what makes no sense becomes the nearest sense. */
+/* Somebody may have written anything into the row: nonsense becomes the nearest sense. */
 static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
 {
 	const struct column *c = &columns[i];
@@ -163,7 +164,8 @@ static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
 	case COLUMN_OPTIONAL:
 		return read_string(stmt, i, c->kind == COLUMN_OPTIONAL, p);
 	case COLUMN_NUMBER:
-		*(unsigned int *)p = (unsigned int)clamp(sqlite3_column_int64(stmt, i), 0, UINT32_MAX);
+		*(unsigned int *)p =
+			(unsigned int)clamp(sqlite3_column_int64(stmt, i), 0, UINT32_MAX);
 		return 0;
 	case COLUMN_I64:
 	case COLUMN_TIME:
@@ -183,8 +185,8 @@ static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
 				job->source_state = (enum source_state)s;
 		return 0;
 	case COLUMN_ARTIFACTS:
-		if (artifacts_from_json(db_column_text(stmt, i), &job->artifacts, &job->n_artifacts) ==
-		    -ENOMEM)
+		if (artifacts_from_json(db_column_text(stmt, i), &job->artifacts,
+					&job->n_artifacts) == -ENOMEM)
 			return -ENOMEM;
 		return 0;
 	case COLUMN_CODE:
@@ -192,7 +194,8 @@ static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
 		job->error.code = *text ? sc_code_from_name(text) : SC_MANUAL;
 		return 0;
 	case COLUMN_ERROR_TEXT:
-		snprintf(job->error.message, sizeof(job->error.message), "%s", db_column_text(stmt, i));
+		snprintf(job->error.message, sizeof(job->error.message), "%s",
+			 db_column_text(stmt, i));
 		return 0;
 	}
 	return -EINVAL;
@@ -289,8 +292,9 @@ int store_job_get(struct store *store, const char *job_id, struct job_snapshot *
 
 static int job_brief(struct db *db, const char *job_id, struct job_brief *ret)
 {
-	static const char sql[] = "SELECT status, version, owner_uid, owner_gid, attempt, created_at, "
-				  "updated_at FROM jobs WHERE job_id=:job_id";
+	static const char sql[] =
+		"SELECT status, version, owner_uid, owner_gid, attempt, created_at, "
+		"updated_at FROM jobs WHERE job_id=:job_id";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	int r;
 
@@ -405,8 +409,8 @@ int store_job_progress(struct store *store, const char *job_id, unsigned int att
 {
 	if (!store_write_begin(store, WRITE_BEST_EFFORT))
 		return -EBUSY;
-	return store_write_end(store, job_progress(&store->write, job_id, attempt, progress, message,
-						   updated_at));
+	return store_write_end(
+		store, job_progress(&store->write, job_id, attempt, progress, message, updated_at));
 }
 
 /* A change that takes all its values from a snapshot. */
@@ -526,64 +530,6 @@ int store_job_was_publishing(struct store *store, const char *job_id, bool *ret)
 	r = job_was_publishing(&store->read, job_id, ret);
 	lock_release(&store->reader);
 	return r;
-}
-
-static int job_remove(struct db *db, const char *job_id, const char *trash, bool *ret_has_clips)
-{
-	static const char note_sql[] =
-		"INSERT INTO removals (trash, job_id, has_clips) "
-		"SELECT :trash, job_id, status='done' OR is_publishing FROM jobs "
-		"WHERE job_id=:job_id AND status NOT IN ('queued','running') RETURNING has_clips";
-	static const char delete_sql[] = "DELETE FROM jobs WHERE job_id=:job_id";
-	auto_stmt sqlite3_stmt *stmt = NULL, *note = NULL;
-	int r;
-
-	r = prepare_for_job(db, note_sql, job_id, &note);
-	if (r == 0)
-		r = db_bind_text(note, ":trash", trash);
-	if (r == 0)
-		r = db_step(db, note);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	*ret_has_clips = sqlite3_column_int(note, 0) != 0;
-	r = db_step(db, note); /* to its end */
-	if (r == 0)
-		r = prepare_for_job(db, delete_sql, job_id, &stmt);
-	return r < 0 ? r : change_one(db, stmt, -EIO);
-}
-
-int store_job_remove(struct store *store, const char *job_id, const char *trash,
-		     bool *ret_has_clips)
-{
-	int r;
-
-	if (!store_write_begin(store, WRITE_SYNCED))
-		return -EBUSY;
-	r = db_transaction_begin(&store->write);
-	if (r == 0)
-		r = db_transaction_end(&store->write,
-				       job_remove(&store->write, job_id, trash, ret_has_clips));
-	return store_write_end(store, r);
-}
-
-static int removal_done(struct db *db, const char *trash)
-{
-	auto_stmt sqlite3_stmt *stmt = NULL;
-	int r;
-
-	r = db_statement(db, "DELETE FROM removals WHERE trash=:trash", &stmt);
-	if (r == 0)
-		r = db_bind_text(stmt, ":trash", trash);
-	if (r == 0)
-		r = db_change(db, stmt);
-	return r < 0 ? r : 0;
-}
-
-int store_removal_done(struct store *store, const char *trash)
-{
-	if (!store_write_begin(store, WRITE_UNSYNCED))
-		return -EBUSY;
-	return store_write_end(store, removal_done(&store->write, trash));
 }
 
 static int job_complete_external(struct db *db, const char *job_id, const char *was,

@@ -104,8 +104,9 @@ static int migrate_one(struct db *db, size_t step)
 		return r;
 	r = db_exec(db, migrations[step]);
 	if (r == 0) {
-		snprintf(pragmas, sizeof(pragmas), "PRAGMA user_version=%zu; PRAGMA application_id=%d",
-			 step + 1, DB_APPLICATION_ID);
+		snprintf(pragmas, sizeof(pragmas),
+			 "PRAGMA user_version=%zu; PRAGMA application_id=%d", step + 1,
+			 DB_APPLICATION_ID);
 		r = db_exec(db, pragmas);
 	}
 	return db_transaction_end(db, r);
@@ -118,10 +119,11 @@ int schema_migrate(struct db *db, const char *path, struct error *e)
 
 	r = db_get_int(db, "PRAGMA user_version", &version);
 	if (r == 0 && version > (int64_t)SC_ARRAY_SIZE(migrations))
-		return error_set_errno(e, -EINVAL, SC_INTERNAL,
-				       "database '%s' has schema %lld, newer than this program's %zu: "
-				       "use the newer program",
-				       path, (long long)version, SC_ARRAY_SIZE(migrations));
+		return error_set_errno(
+			e, -EINVAL, SC_INTERNAL,
+			"database '%s' has schema %lld, newer than this program's %zu: "
+			"use the newer program",
+			path, (long long)version, SC_ARRAY_SIZE(migrations));
 	for (size_t step = (size_t)version; r == 0 && step < SC_ARRAY_SIZE(migrations); step++)
 		r = migrate_one(db, step);
 	if (r < 0)

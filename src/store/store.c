@@ -18,8 +18,8 @@ static const struct {
 	int rc;
 	int err;
 } db_errors[] = {
-	{SQLITE_BUSY, -EBUSY},   {SQLITE_LOCKED, -EBUSY}, {SQLITE_FULL, -ENOSPC},
-	{SQLITE_NOMEM, -ENOMEM}, {SQLITE_PERM, -EACCES},  {SQLITE_READONLY, -EIO},
+	{SQLITE_BUSY, -EBUSY},    {SQLITE_LOCKED, -EBUSY}, {SQLITE_FULL, -ENOSPC},
+	{SQLITE_NOMEM, -ENOMEM},  {SQLITE_PERM, -EACCES},  {SQLITE_READONLY, -EIO},
 	{SQLITE_NOTADB, -EINVAL},
 };
 
@@ -111,7 +111,8 @@ int db_bind_text(sqlite3_stmt *stmt, const char *name, const char *text)
 
 	if (!i)
 		return 0;
-	rc = text ? sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(stmt, i);
+	rc = text ? sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT)
+		  : sqlite3_bind_null(stmt, i);
 	return rc == SQLITE_OK ? 0 : -ENOMEM;
 }
 
@@ -164,8 +165,8 @@ static int write_set_level(struct store *store, enum write_level level)
 
 	if (store->level == level)
 		return 0;
-	r = db_exec(&store->write,
-		    level == WRITE_SYNCED ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+	r = db_exec(&store->write, level == WRITE_SYNCED ? "PRAGMA synchronous=FULL"
+							 : "PRAGMA synchronous=NORMAL");
 	if (r < 0)
 		return r;
 	sqlite3_busy_timeout(store->write.handle,
@@ -228,7 +229,8 @@ static int create_file(const char *path)
 
 static int db_open(struct db *db, const char *path, unsigned int busy_ms)
 {
-	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+				 NULL);
 
 	if (rc != SQLITE_OK)
 		return db_error(db, rc);
@@ -248,9 +250,9 @@ static int set_wal(struct db *db, const char *path, struct error *e)
 	if (r < 0)
 		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", path, db->error);
 	if (strcmp(db_column_text(stmt, 0), "wal") != 0)
-		return error_set_errno(e, -ENOTSUP, SC_INTERNAL,
-				       "database '%s': its file system cannot do WAL; it must be local",
-				       path);
+		return error_set_errno(
+			e, -ENOTSUP, SC_INTERNAL,
+			"database '%s': its file system cannot do WAL; it must be local", path);
 	return 0;
 }
 
@@ -356,7 +358,8 @@ static int meta_set(struct db *db, const char *key, const char *value)
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	int r;
 
-	r = db_statement(db, "INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value)", &stmt);
+	r = db_statement(db, "INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value)",
+			 &stmt);
 	if (r == 0)
 		r = db_bind_text(stmt, ":key", key);
 	if (r == 0)

@@ -44,7 +44,7 @@ static int upload_put(struct db *db, const struct upload_row *row)
 	return r < 0 ? r : db_change(db, stmt);
 }
 
-/* A path, and all below it when it is a directory: between "path/" and "path0" ('0' follows '/'). */
+/* A path, and what is below a directory: between "path/" and "path0" ('0' follows '/'). */
 #define PATH_AND_BELOW(name) "(path=" name " OR (path > " name "||'/' AND path < " name "||'0'))"
 
 static int upload_delete(struct db *db, const char *path)
@@ -175,8 +175,8 @@ static int uploads_each(struct db *db, int (*each)(void *context, const struct u
 	return r;
 }
 
-int store_uploads_each(struct store *store, int (*each)(void *context, const struct upload_row *row),
-		       void *context)
+int store_uploads_each(struct store *store,
+		       int (*each)(void *context, const struct upload_row *row), void *context)
 {
 	int r;
 
