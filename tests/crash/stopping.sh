@@ -13,17 +13,13 @@ crash_submit running
 hook_wait_reached cut-clip
 timeout 60 cat "$MNT/jobs/running/wait" >/dev/null 2>"$LOG/waiter" &
 waiter=$!
-exec 3<>"$MNT/control"
 kill -TERM "$daemon_pid"
-said=
+out=
 for i in $(seq 2000); do
-	if ! said=$( (echo "{\"uploadId\":\"short\",\"jobId\":\"late$i\"}" >&3) 2>&1); then
-		break
-	fi
+	out=$("$SC_TOOLS/fs_errno" "$MNT/control" "{\"uploadId\":\"short\",\"jobId\":\"late$i\"}" 2>&1) || break
+	[[ $out == 0\ * ]] || break
 done
-contains "$said" "${errno_text[ESHUTDOWN]}" "answer to a request while stopping"
-contains "$(cat <&3)" '"code":"STOPPING"'
-exec 3>&-
+matches "$out" '^ESHUTDOWN .*"code":"STOPPING"' "answer to a request while stopping"
 sc_wait_gone "$daemon_pid"
 daemon_pid=
 wait "$waiter" && fail "wait was answered although the job has not ended"

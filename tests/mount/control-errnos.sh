@@ -57,23 +57,16 @@ mkdir "$ROOT/outputs/foreign"
 sc_refused EEXIST JOB_EXISTS '{"uploadId":"tiny.mp4","jobId":"foreign"}' >/dev/null
 exists "$ROOT/outputs/foreign"
 
-# over 64 KiB in one object, written in pieces as programs do
-big=$(head -c 70000 /dev/zero | tr '\0' ' ')
-contains "$( (printf '{"uploadId":"tiny.mp4",%s}' "$big" >"$MNT/control") 2>&1)" "${errno_text[EFBIG]}"
-contains "$(cat "$MNT/control")" REQUEST_TOO_LARGE
+# over 64 KiB in one object
+out=$(printf '{"uploadId":"tiny.mp4",%70000s}' '' | "$SC_TOOLS/fs_errno" "$MNT/control" -)
+matches "$out" '^EFBIG .*"code":"REQUEST_TOO_LARGE"'
+contains "$(cat "$MNT/control")" REQUEST_TOO_LARGE "the last reply"
+# written in pieces, as shells and programs do
+contains "$( (printf '{"uploadId":"tiny.mp4",%70000s}' '' >"$MNT/control") 2>&1)" "${errno_text[EFBIG]}"
 
 # an object that is not complete when the file is closed fails the close
-contains "$(python3 - "$MNT/control" <<'END'
-import os, sys
-fd = os.open(sys.argv[1], os.O_RDWR)
-os.write(fd, b'{"uploadId":"tiny.mp4"')
-try:
-    os.close(fd)
-    print("closed well")
-except OSError as e:
-    print(e.strerror)
-END
-)" "${errno_text[EINVAL]}"
+matches "$("$SC_TOOLS/fs_errno" "$MNT/control" '{"uploadId":"tiny.mp4"')" 'close EINVAL'
+contains "$(cat "$MNT/control")" INVALID_REQUEST "the last reply"
 
 # commands to a job
 sc_done mine
