@@ -208,7 +208,7 @@ sc_kill9() {
 sc_wait_dead() {
 	sc_wait_gone "$daemon_pid"
 	# Its last thread closes /dev/fuse: only then is the mount point dead.
-	sc_wait_for '[[ $(stat "$MNT/health" 2>&1) == *"${errno_text[ENOTCONN]}"* ]]' 5
+	sc_wait_for '[[ $(cat "$MNT/health" 2>&1) == *"${errno_text[ENOTCONN]}"* ]]' 5
 	daemon_pid=
 }
 

@@ -29,7 +29,7 @@ script=$!
 sc_wait_for '[[ $(find "$mnt/jobs" -mindepth 1 -maxdepth 1 | wc -l) -eq 2 ]]' 60
 kill -KILL "$script" "$(sc_pid "$SC_TEST/demo/root")"
 wait "$script" || true
-sc_wait_for '[[ $(stat "$mnt/health" 2>&1) == *"${errno_text[ENOTCONN]}"* ]]' 5
+sc_wait_for '[[ $(cat "$mnt/health" 2>&1) == *"${errno_text[ENOTCONN]}"* ]]' 5
 run "$video"
 
 # killed itself only: the mount is alive, from a run with --keep too
