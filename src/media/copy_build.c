@@ -44,13 +44,22 @@ static size_t sync_at_or_before(const struct index_track *t, int64_t pts)
 	return low ? low - 1 : 0;
 }
 
+/* Recovery points: what decoding from one has begun is only right two of them later. */
+static size_t step_back_gradual(const struct index_track *t, size_t sync)
+{
+	for (int i = 0; i < 2 && sync > 0 && t->samples[t->sync[sync]].is_gradual; i++)
+		sync--;
+	return sync;
+}
+
 /**
  * Where decoding begins for a clip. In a sane stream that is the last keyframe at or before its
  * first frame; where shown frames are decoded before that keyframe, an earlier one.
  */
 static size_t find_first(const struct index_track *t, int64_t start)
 {
-	size_t sync = sync_at_or_before(t, start), first = t->sync[sync], at = first;
+	size_t sync = step_back_gradual(t, sync_at_or_before(t, start));
+	size_t first = t->sync[sync], at = first;
 
 	while (at-- > 0 && t->samples[at].dts + t->max_lead >= start) {
 		if (t->samples[at].pts < start)
@@ -115,7 +124,8 @@ static int collect_video(const struct index_track *t, const struct copy_cut *cut
 						.pts = s->pts * scale,
 						.offset = s->offset,
 						.size = s->size,
-						.is_sync = s->is_sync};
+						/* A player would begin at a later recovery point. */
+						.is_sync = s->is_sync && (i == first || !s->is_gradual)};
 	}
 	*ret_end_dts = (last < t->n_samples ? t->samples[last].dts : t->end_dts) * scale;
 	return 0;

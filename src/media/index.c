@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mp4/nal.h"
 #include "source.h"
 
 const struct index_track *index_video(const struct media_index *index)
@@ -67,6 +68,14 @@ void index_add_dropped(struct buf *json, unsigned int number, const char *kind, 
 	else
 		json->data[json->len - 1] = ','; /* over the closing bracket */
 	buf_printf(json, "\"stream %u: %s (%s)\"]", number, kind, codec);
+}
+
+void index_note_picture(struct index_sample *s, const struct nal_picture *picture)
+{
+	if (!picture->has_slice)
+		return; /* trust the container */
+	s->is_gradual = !picture->is_idr && picture->recovery_frames > 0;
+	s->is_sync = picture->is_intra || picture->recovery_frames >= 0;
 }
 
 static int compare_ticks(const void *a, const void *b)

@@ -26,6 +26,7 @@ struct index_sample {
 	int64_t offset; /* in the file; with is_packets: position among all kept packets' bytes */
 	uint32_t size;
 	bool is_sync;
+	bool is_gradual; /* a recovery point: right only after some frames */
 };
 
 struct index_track {
@@ -104,12 +105,18 @@ void index_track_finish(struct index_track *track);
 void index_free(struct media_index *index);
 SC_DEFINE_AUTO(media_index, index_free)
 
+struct nal_picture;
+/** Set is_sync and is_gradual of a sample of H.264 that its container calls a keyframe. */
+void index_note_picture(struct index_sample *s, const struct nal_picture *picture);
+
 struct mp4_file;
+struct mp4_input;
 /** Whether sample tables tell all: not fragmented, each track presented by one part at most. */
 bool index_mp4_is_simple(const struct mp4_file *file);
-/** From sample tables. Samples whose bytes lie outside the file are left out, with a warning.
- *  Codes: UPLOAD_INCOMPLETE, INVALID_MEDIA, LIMIT_EXCEEDED, OUT_OF_MEMORY */
-int index_from_mp4(const struct mp4_file *file, int64_t size_bytes,
+/** From sample tables. Samples whose bytes lie outside the file are left out, with a warning;
+ *  the keyframes' first bytes are looked at.
+ *  Codes: UPLOAD_INCOMPLETE, INVALID_MEDIA, LIMIT_EXCEEDED, IO_ERROR, OUT_OF_MEMORY */
+int index_from_mp4(const struct mp4_file *file, const struct mp4_input *input,
 		   const struct media_listener *listener, struct error *e, struct media_index **ret);
 /** From one linear scan of packets. The same codes. */
 int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,

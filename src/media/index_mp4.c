@@ -9,6 +9,7 @@
 #include "index.h"
 #include "mp4/bytes.h"
 #include "mp4/entry.h"
+#include "mp4/nal.h"
 #include "mp4/reader.h"
 #include "source.h"
 
@@ -18,7 +19,7 @@
 
 struct build {
 	const struct mp4_file *file;
-	int64_t size_bytes;
+	const struct mp4_input *input;
 	const struct media_listener *listener;
 	struct error *e;
 	struct media_index *index;
@@ -140,7 +141,8 @@ static int64_t table_duration(const struct mp4_track *t)
 
 static bool is_inside(const struct build *b, const struct mp4_sample *s)
 {
-	return s->offset >= 0 && s->offset <= b->size_bytes && s->size <= b->size_bytes - s->offset;
+	return s->offset >= 0 && s->offset <= b->input->size_bytes &&
+	       s->size <= b->input->size_bytes - s->offset;
 }
 
 /*
@@ -180,6 +182,64 @@ static int drop_outside(struct build *b, const struct mp4_track *t, struct mp4_s
 			 *n - kept, (unsigned int)(t - b->file->tracks),
 			 (double)first_lost / t->timescale);
 	*n = kept;
+	return 0;
+}
+
+/* The first bytes of a sample, and more of them where messages stand before the picture. */
+static int read_picture(const struct build *b, const struct index_sample *s,
+			unsigned int nal_length_bytes, struct nal_picture *ret)
+{
+	static const size_t tries[] = {512, 65536};
+	uint8_t data[65536];
+
+	*ret = (struct nal_picture){.recovery_frames = -1};
+	for (size_t i = 0; i < SC_ARRAY_SIZE(tries) && !ret->has_slice; i++) {
+		size_t want = s->size < tries[i] ? s->size : tries[i];
+		ssize_t n = b->input->read(b->input->context, data, want, s->offset);
+
+		if (n < 0)
+			return error_from_errno(b->e, (int)n, "reading the upload");
+		nal_read_picture(data, (size_t)n, nal_length_bytes, ret);
+		if (s->size <= tries[i])
+			break;
+	}
+	return 0;
+}
+
+/**
+ * What the container's keyframes really are. A file without a table of them claims that all samples
+ * are, which is true of pictures without reference to others only.
+ */
+static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct index_track *track)
+{
+	struct entry_info info;
+	size_t n_intra = 0;
+
+	entry_read_info(t, &info);
+	if (!info.is_h264)
+		return 0;
+	for (size_t i = 0; i < track->n_samples; i++) {
+		struct index_sample *s = &track->samples[i];
+		struct nal_picture picture;
+		int r;
+
+		if (!s->is_sync)
+			continue;
+		r = read_picture(b, s, info.nal_length_bytes, &picture);
+		if (r < 0)
+			return r;
+		index_note_picture(s, &picture);
+		n_intra += s->is_sync && !s->is_gradual;
+		if (!t->has_sync_table && picture.has_slice && !picture.is_idr && picture.is_intra)
+			s->is_gradual = true; /* for now: an I picture, by its own word no keyframe */
+	}
+	for (size_t i = 0; i < track->n_samples && !t->has_sync_table; i++) {
+		struct index_sample *s = &track->samples[i];
+
+		if (n_intra < track->n_samples && s->is_gradual)
+			s->is_sync = false;
+		s->is_gradual = false;
+	}
 	return 0;
 }
 
@@ -228,6 +288,9 @@ static int add_samples(struct build *b, const struct mp4_track *t, struct index_
 			last_ticks = samples[i].duration;
 		}
 	}
+	r = look_at_keyframes(b, t, track);
+	if (r < 0)
+		return r;
 	r = index_track_complete(track, last_ticks, part.delay, edit_end, b->listener);
 	return r == -ENOMEM ? error_from_errno(b->e, r, "reading the upload's index") : r;
 }
@@ -335,13 +398,13 @@ static int add_tracks(struct build *b, struct buf *dropped)
 	return 0;
 }
 
-int index_from_mp4(const struct mp4_file *file, int64_t size_bytes,
+int index_from_mp4(const struct mp4_file *file, const struct mp4_input *input,
 		   const struct media_listener *listener, struct error *e, struct media_index **ret)
 {
 	auto_of(media_index) struct media_index *index = calloc(1, sizeof(*index));
 	auto_buf struct buf dropped = BUF_EMPTY;
 	struct build b = {.file = file,
-			  .size_bytes = size_bytes,
+			  .input = input,
 			  .listener = listener,
 			  .e = e,
 			  .index = index,

@@ -11,6 +11,7 @@
 #include <libavutil/dict.h>
 
 #include "mp4/entry.h"
+#include "mp4/nal.h"
 #include "packets.h"
 #include "source.h"
 
@@ -41,6 +42,19 @@ static int64_t ticks_of(const AVStream *st, int64_t ts)
 	return __builtin_mul_overflow(ts, (int64_t)st->time_base.num, &ticks) ? 0 : ticks;
 }
 
+/* Keyframes of H.264 in MP4's form: look what they are. */
+static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct index_sample *s)
+{
+	const AVCodecParameters *par = st->codecpar;
+	struct nal_picture picture;
+
+	if (!s->is_sync || par->codec_id != AV_CODEC_ID_H264 || par->extradata_size < 7 ||
+	    par->extradata[0] != 1)
+		return;
+	nal_read_picture(packet->data, (size_t)packet->size, (par->extradata[4] & 3) + 1u, &picture);
+	index_note_picture(s, &picture);
+}
+
 static int scan_add(struct scan *scan, size_t number)
 {
 	struct scan_track *t = &scan->tracks[number];
@@ -67,6 +81,8 @@ static int scan_add(struct scan *scan, size_t number)
 	s->offset = scan->bytes;
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
+	s->is_gradual = false;
+	look_at_keyframe(st, packet, s);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
 	if (packet->flags & AV_PKT_FLAG_DISCARD) {

@@ -82,7 +82,7 @@ static int open_mp4(struct media_source *source, struct error *e)
 		return r;
 	if (!index_mp4_is_simple(file))
 		return 0;
-	r = index_from_mp4(file, source->size_bytes, source->listener, e, &source->index);
+	r = index_from_mp4(file, &input, source->listener, e, &source->index);
 	return r < 0 ? r : 1;
 }
 

@@ -89,7 +89,7 @@ static void read_one(const uint8_t *data, size_t len, int64_t size_bytes)
 	}
 	if (!index_mp4_is_simple(file))
 		return;
-	if (index_from_mp4(file, size_bytes, &deaf, &e, &index) < 0) {
+	if (index_from_mp4(file, &input, &deaf, &e, &index) < 0) {
 		CHECK(e.message[0]);
 		n_codes[e.code]++;
 		return;
