@@ -18,7 +18,7 @@
 #include "storyclip/common/macros.h"
 
 #define DEFAULT_OWNER "www-data:www-data"
-#define MS 1000
+#define MS            1000
 
 enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_OWNER };
 
@@ -26,10 +26,11 @@ struct setting {
 	const char *option;
 	const char *env;
 	enum kind kind;
-	size_t offset;       /* of its field in struct settings */
-	int64_t min, max;    /* KIND_COUNT; KIND_SECONDS: milliseconds */
-	const char *range;   /* the same for a person */
-	const char *fallback; /* a path that begins with ROOT/ is one in it; NULL: see settings_defaults */
+	size_t offset;        /* of its field in struct settings */
+	int64_t min, max;     /* KIND_COUNT; KIND_SECONDS: milliseconds */
+	const char *range;    /* the same for a person */
+	const char *fallback; /* a path that begins with ROOT/ is one in it; NULL: see
+				 settings_defaults */
 	const char *help;
 };
 
@@ -54,8 +55,8 @@ static const struct setting settings_table[] = {
 	{"watchdog_interval", "STORYCLIP_WATCHDOG_INTERVAL", KIND_SECONDS,
 	 FIELD(watchdog_interval_ms), MS / 10, INT64_C(86400) * MS, "0.1 to 86400 seconds", "60",
 	 "seconds between two looks for stalled jobs"},
-	{"max_attempts", "STORYCLIP_MAX_ATTEMPTS", KIND_COUNT, FIELD(max_attempts), 1, 100, "1 to 100",
-	 "2", "tries before a passing failure is final"},
+	{"max_attempts", "STORYCLIP_MAX_ATTEMPTS", KIND_COUNT, FIELD(max_attempts), 1, 100,
+	 "1 to 100", "2", "tries before a passing failure is final"},
 	{"upload_wait", "STORYCLIP_UPLOAD_WAIT", KIND_SECONDS, FIELD(upload_wait_ms), 0,
 	 INT64_C(604800) * MS, "0 to 604800 seconds", "300",
 	 "seconds without a byte after which an open upload's job fails"},
@@ -64,13 +65,15 @@ static const struct setting settings_table[] = {
 	{"log", "STORYCLIP_LOG", KIND_PATH, FIELD(log_file),
 	 .help = "the log (journal or syslog; standard error with -f)"},
 	{"output_owner", "STORYCLIP_OUTPUT_OWNER", KIND_OWNER, 0, .range = "USER:GROUP",
-	 .help = "who owns the finished clips (" DEFAULT_OWNER " if there is one, and run by root)"},
+	 .help = "who owns the finished clips (" DEFAULT_OWNER
+		 " if there is one, and run by root)"},
 };
 
 /* Options without a setting: what mount(8) and fstab(5) say to others, and to the mount itself. */
 static const char *const ignored_options[] = {
-	"nofail", "_netdev", "noauto", "auto", "user", "nouser", "users", "rw", "defaults",
-	"suid", "nosuid", "dev", "nodev", "exec", "noexec", "default_permissions", "config",
+	"nofail",   "_netdev", "noauto", "auto", "user",  "nouser", "users",  "rw",
+	"defaults", "suid",    "nosuid", "dev",  "nodev", "exec",   "noexec", "default_permissions",
+	"config",
 };
 
 /* A value and where it came from, for the messages. */
@@ -159,7 +162,8 @@ static int read_seconds(const struct setting *setting, const struct given *given
 			has_digit = true;
 			if (has_point) /* what is finer than a millisecond is cut off */
 				unit /= 10;
-			ms = has_point ? ms + (*p - '0') * unit : ms * 10 + (*p - '0') * INT64_C(1000);
+			ms = has_point ? ms + (*p - '0') * unit
+				       : ms * 10 + (*p - '0') * INT64_C(1000);
 		} else {
 			has_digit = false;
 			break;
@@ -219,9 +223,8 @@ static int setting_read(const struct setting *setting, const struct given *given
 {
 	static int (*const readers[])(const struct setting *setting, const struct given *given,
 				      struct error *e, struct settings *settings) = {
-		[KIND_PATH] = read_path,       [KIND_TEXT] = read_text,
-		[KIND_COUNT] = read_count,     [KIND_SECONDS] = read_seconds,
-		[KIND_OWNER] = read_owner,
+		[KIND_PATH] = read_path,       [KIND_TEXT] = read_text,   [KIND_COUNT] = read_count,
+		[KIND_SECONDS] = read_seconds, [KIND_OWNER] = read_owner,
 	};
 	int r = readers[setting->kind](setting, given, e, settings);
 
@@ -366,7 +369,7 @@ void settings_finish(struct settings *settings)
 void settings_help(FILE *out)
 {
 	static const char *const kind_value[] = {
-		[KIND_PATH] = "PATH", [KIND_TEXT] = "URL", [KIND_COUNT] = "N",
+		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",         [KIND_COUNT] = "N",
 		[KIND_SECONDS] = "SECONDS", [KIND_OWNER] = "USER:GROUP",
 	};
 

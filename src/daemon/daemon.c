@@ -29,7 +29,7 @@
 #include "storyclip/intake.h"
 #include "storyclip/store.h"
 
-#define STORE_BUSY_MS 5000
+#define STORE_BUSY_MS    5000
 #define RELEASES_WAIT_MS 1000 /* for closes that are still on their way when the stop begins */
 
 enum { EXIT_WELL = 0, EXIT_START = 1, EXIT_USAGE = 2 };
@@ -71,7 +71,8 @@ static int daemon_open_log(struct daemon *d, bool is_foreground, bool is_debug, 
 		r = log_open(LOG_TARGET_FILE, file, level);
 	else
 		r = log_open(is_foreground ? LOG_TARGET_STDERR : LOG_TARGET_SYSLOG, NULL, level);
-	return r < 0 ? error_from_errno(e, r, "log=%s cannot be opened", file ? file : "syslog") : 0;
+	return r < 0 ? error_from_errno(e, r, "log=%s cannot be opened", file ? file : "syslog")
+		     : 0;
 }
 
 /* What must be in order before anything of it is touched. */
@@ -100,9 +101,8 @@ static int daemon_build(struct daemon *d, struct error *e)
 			     .clock = &clock_system,
 			     .version = SC_VERSION,
 			     .ffmpeg = d->ffmpeg[0] ? d->ffmpeg : NULL};
-	struct engine_deps engine = {.settings = &d->settings,
-				     .clock = &clock_system,
-				     .helper_dir = d->helper_dir};
+	struct engine_deps engine = {
+		.settings = &d->settings, .clock = &clock_system, .helper_dir = d->helper_dir};
 	struct intake_deps intake = {.settings = &d->settings, .clock = &clock_system};
 	int r;
 
@@ -189,7 +189,8 @@ static void wait_set(sigset_t *set)
 	sigaddset(set, SIGUSR2); /* the loop has ended */
 }
 
-/* Until a signal, or until the mount is gone. The service manager's watchdog is fed while it answers. */
+/* Until a signal, or until the mount is gone. The service manager's watchdog is fed while it
+ * answers. */
 static void daemon_wait(struct daemon *d)
 {
 	struct timespec alive = {.tv_sec = d->notify.watchdog_ms / 1000,
@@ -286,7 +287,7 @@ static int daemon_serve(struct daemon *d, bool is_foreground)
 
 	d->main_thread = pthread_self();
 	signals_prepare();
-	umask(0); /* directories get the modes that are asked for */
+	umask(0);           /* directories get the modes that are asked for */
 	if (chdir("/") < 0) /* no directory is kept busy */
 		log_warning("cannot change to /");
 	r = notify_socket_open(&d->notify);

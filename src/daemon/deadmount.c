@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * After a kill -9 the kernel keeps the mount, and every access gives ENOTCONN. Only mounts of our own
- * type are ever taken away. Main thread, at start, with the locks held: so nobody serves it.
+ * After a kill -9 the kernel keeps the mount, and every access gives ENOTCONN. Only mounts of our
+ * own type are ever taken away. Main thread, at start, with the locks held: so nobody serves it.
  */
 #include "deadmount.h"
 
@@ -20,7 +20,7 @@
 #include "storyclip/common/log.h"
 #include "storyclip/common/macros.h"
 
-#define FS_TYPE "fuse.storyclipfs"
+#define FS_TYPE     "fuse.storyclipfs"
 #define CLEAR_TRIES 64 /* dead mounts may lie on top of one another */
 
 /* mountinfo writes blanks and backslashes as \ooo; undone in place. */
@@ -105,7 +105,8 @@ int deadmount_clear(const char *mountpoint, struct error *e)
 					       "or choose another",
 					       mountpoint);
 		if (errno != ENOTCONN && errno != ECONNABORTED)
-			return error_from_errno(e, -errno, "MOUNTPOINT %s cannot be used", mountpoint);
+			return error_from_errno(e, -errno, "MOUNTPOINT %s cannot be used",
+						mountpoint);
 		if (tries == CLEAR_TRIES)
 			return error_set_errno(e, -EBUSY, SC_INTERNAL,
 					       "MOUNTPOINT %s stays a dead mount; unmount it",

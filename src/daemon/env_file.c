@@ -100,9 +100,9 @@ int env_file_parse(const char *path, const char *text, struct error *e, struct e
 		}
 		name_len = strcspn(p, "= \t\r\n");
 		if (p[name_len] != '=' || !name_len)
-			return error_set(e, SC_INVALID_REQUEST,
-					 "%s line %u: '%.*s' is no NAME=value", path, first,
-					 (int)strcspn(p, "\n") > 60 ? 60 : (int)strcspn(p, "\n"), p);
+			return error_set(
+				e, SC_INVALID_REQUEST, "%s line %u: '%.*s' is no NAME=value", path,
+				first, (int)strcspn(p, "\n") > 60 ? 60 : (int)strcspn(p, "\n"), p);
 		text = p;
 		p = value_unquote(p + name_len + 1, value, &line_no);
 		if (!p)

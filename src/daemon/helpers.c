@@ -17,7 +17,7 @@
 
 #include "storyclip/common/macros.h"
 
-#define WORKER "storyclip-worker"
+#define WORKER    "storyclip-worker"
 #define ANSWER_MS 5000
 
 int helpers_find_dir(char **ret)

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/** The directory of storyclip-worker: beside this program (a build tree), else where it is installed. */
+/** The directory of storyclip-worker: beside this program (a build tree), else where it is
+ * installed. */
 int helpers_find_dir(char **ret);
 
 /**

@@ -19,9 +19,9 @@
 #include "storyclip/common/file.h"
 #include "storyclip/intake.h"
 
-#define LOCK_NAME ".storyclip.lock"
-#define WAIT_MS 10000
-#define LOOK_MS 20
+#define LOCK_NAME  ".storyclip.lock"
+#define WAIT_MS    10000
+#define LOOK_MS    20
 #define HOLDER_MAX 4200
 
 static void sleep_ms(long ms)
@@ -81,9 +81,10 @@ static int refuse_held(const char *dir, const char *path, struct error *e)
 		return error_set_errno(e, -EBUSY, SC_INTERNAL,
 				       "%s is in use by another storyclipfs", dir);
 	mountpoint[strcspn(mountpoint, "\n")] = '\0';
-	return error_set_errno(e, -EBUSY, SC_INTERNAL,
-			       "%.180s is in use by another storyclipfs: pid %.20s, mounted on %.200s",
-			       dir, text, mountpoint);
+	return error_set_errno(
+		e, -EBUSY, SC_INTERNAL,
+		"%.180s is in use by another storyclipfs: pid %.20s, mounted on %.200s", dir, text,
+		mountpoint);
 }
 
 static int lock_wait(const char *dir, const char *path, int64_t until_ms, struct error *e,

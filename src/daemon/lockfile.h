@@ -14,7 +14,10 @@ struct locks {
 	size_t n;
 };
 
-#define LOCKS_NONE {.n = 0}
+#define LOCKS_NONE     \
+	{              \
+		.n = 0 \
+	}
 
 /**
  * Lock ROOT and every directory that was moved out of it (for the database: that file), waiting up

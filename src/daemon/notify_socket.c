@@ -43,7 +43,8 @@ static int address_parse(const char *text, struct sockaddr_un *address, socklen_
 	size_t n = strlen(text);
 
 	if (text[0] != '/' && text[0] != '@')
-		return strchr(text, ':') ? -EPROTONOSUPPORT : -EINVAL; /* "vsock:…" of newer managers */
+		return strchr(text, ':') ? -EPROTONOSUPPORT
+					 : -EINVAL; /* "vsock:…" of newer managers */
 	if (n < 2)
 		return -EINVAL;
 	if (n >= sizeof(address->sun_path))

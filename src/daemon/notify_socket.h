@@ -15,16 +15,19 @@ struct notify_socket {
 	int watchdog_ms; /* say NOTIFY_ALIVE at least this often; 0: nobody waits for it */
 };
 
-#define NOTIFY_SOCKET_NONE {.fd = -1}
+#define NOTIFY_SOCKET_NONE \
+	{                  \
+		.fd = -1   \
+	}
 
-#define NOTIFY_READY "READY=1"
+#define NOTIFY_READY    "READY=1"
 #define NOTIFY_STOPPING "STOPPING=1"
-#define NOTIFY_ALIVE "WATCHDOG=1"
+#define NOTIFY_ALIVE    "WATCHDOG=1"
 
 /**
- * Take what the service manager left in the environment (NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID) and
- * remove it there, so that no child speaks in our name. Call once, before threads exist, in the
- * process that stays (after going to the background).
+ * Take what the service manager left in the environment (NOTIFY_SOCKET, WATCHDOG_USEC,
+ * WATCHDOG_PID) and remove it there, so that no child speaks in our name. Call once, before threads
+ * exist, in the process that stays (after going to the background).
  *
  * @param n  always left usable: after an error it stands for nobody listening
  * @return 0 (also when nobody listens), -EINVAL or -EPROTONOSUPPORT for an address that is none of

@@ -15,9 +15,9 @@ struct mount_option {
 
 struct command_line {
 	bool is_foreground, is_debug, wants_help, wants_version;
-	const char *config_file; /* of -c or config=; NULL */
+	const char *config_file;       /* of -c or config=; NULL */
 	const char *root, *mountpoint; /* of argv */
-	struct mount_option *options; /* owned, in order */
+	struct mount_option *options;  /* owned, in order */
 	size_t n_options;
 };
 

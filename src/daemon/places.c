@@ -111,7 +111,8 @@ int place_resolve_mountpoint(const char *path, char **ret)
 	parent = realpath(*whole ? whole : "/", NULL);
 	if (!parent)
 		return -errno;
-	return asprintf(ret, "%s/%s", strcmp(parent, "/") ? parent : "", slash + 1) < 0 ? -ENOMEM : 0;
+	return asprintf(ret, "%s/%s", strcmp(parent, "/") ? parent : "", slash + 1) < 0 ? -ENOMEM
+											: 0;
 }
 
 bool place_is_within(const char *path, const char *dir)
@@ -179,7 +180,8 @@ static int place_create(const struct place *place, struct error *e)
 		return error_from_errno(e, r, "%s=%s cannot be made a directory", place->name,
 					place->path);
 	if (access(place->path, R_OK | W_OK | X_OK) < 0)
-		return error_from_errno(e, -errno, "%s=%s cannot be used", place->name, place->path);
+		return error_from_errno(e, -errno, "%s=%s cannot be used", place->name,
+					place->path);
 	return 0;
 }
 

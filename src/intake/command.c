@@ -166,8 +166,9 @@ void commands_add(struct commands *commands, enum command_kind kind, const struc
 
 	if (!command || (text && !copy)) {
 		free(command);
-		reply(context, -ENOMEM, "{\"success\":false,\"error\":\"out of memory\","
-					"\"code\":\"OUT_OF_MEMORY\"}\n");
+		reply(context, -ENOMEM,
+		      "{\"success\":false,\"error\":\"out of memory\","
+		      "\"code\":\"OUT_OF_MEMORY\"}\n");
 		return;
 	}
 	*command = (struct command){.kind = kind,

@@ -23,7 +23,8 @@ void commands_destroy(struct commands *commands);
 SC_DEFINE_AUTO(commands, commands_destroy)
 
 int commands_start(struct commands *commands, struct error *e);
-/** Answer all that wait, and all that come, with STOPPING. Blocks on the one at work. Idempotent. */
+/** Answer all that wait, and all that come, with STOPPING. Blocks on the one at work. Idempotent.
+ */
 void commands_stop(struct commands *commands);
 
 enum command_kind { COMMAND_SUBMIT, COMMAND_JOB, COMMAND_REMOVE };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The intake as a whole: its parts, made and taken down in order, and the calls that the mount makes.
- * Any thread; nothing here blocks but start and stop.
+ * The intake as a whole: its parts, made and taken down in order, and the calls that the mount
+ * makes. Any thread; nothing here blocks but start and stop.
  */
 #include "storyclip/intake.h"
 
@@ -30,8 +30,8 @@ static int intake_build(struct intake *intake, struct error *e)
 	struct command_deps commands;
 	int r;
 
-	intake->root_fd = open(intake->deps.settings->upload_tmp_dir,
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	intake->root_fd =
+		open(intake->deps.settings->upload_tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (intake->root_fd < 0)
 		return error_from_errno(e, -errno, "opening %s",
 					intake->deps.settings->upload_tmp_dir);

@@ -18,7 +18,8 @@ void pair_finish(struct pair *pair)
 	pair->key = pair->value = NULL;
 }
 
-/* Copy one word's bytes without their quotes to out (large enough). @return where it ends, or NULL */
+/* Copy one word's bytes without their quotes to out (large enough). @return where it ends, or NULL
+ */
 static const char *word_unquote(const char *p, char *out)
 {
 	char quote = '\0';
@@ -28,8 +29,7 @@ static const char *word_unquote(const char *p, char *out)
 			quote = quote ? '\0' : *p;
 			continue;
 		}
-		if (*p == '\\' && quote != '\'' && p[1] &&
-		    (!quote || strchr("\"\\$`", p[1])))
+		if (*p == '\\' && quote != '\'' && p[1] && (!quote || strchr("\"\\$`", p[1])))
 			p++;
 		*out++ = *p;
 	}
@@ -61,8 +61,7 @@ int pair_next(const char **rest, struct error *e, struct pair *ret)
 	end = word_unquote(start + key_len + 1, ret->value);
 	if (!end) {
 		pair_finish(ret);
-		return error_set(e, SC_INVALID_REQUEST,
-				 "a quote is not closed in '%s'; close it",
+		return error_set(e, SC_INVALID_REQUEST, "a quote is not closed in '%s'; close it",
 				 text_shorten(start, shown, sizeof(shown)));
 	}
 	*rest = end;

@@ -9,13 +9,14 @@
 #include "storyclip/error.h"
 #include "storyclip/request.h"
 
-#define REQUEST_TEXT_MAX 65536 /* bytes of one request */
-#define REQUEST_STRING_MAX 4096 /* bytes of one string in it */
-#define REQUEST_DEPTH_MAX 8     /* nested objects and arrays */
+#define REQUEST_TEXT_MAX        65536   /* bytes of one request */
+#define REQUEST_STRING_MAX      4096    /* bytes of one string in it */
+#define REQUEST_DEPTH_MAX       8       /* nested objects and arrays */
 #define REQUEST_DEFAULT_CLIP_US 5000000 /* an even split that names no clipDuration */
 
 /**
- * Parse and check one request: a JSON object, or one line of key=value pairs. Defaults are filled in.
+ * Parse and check one request: a JSON object, or one line of key=value pairs. Defaults are filled
+ * in.
  * @param ret  filled on success only; the caller finishes it
  * @return 0, or the negative errno of *e: INVALID_REQUEST, REQUEST_TOO_LARGE; -ENOMEM
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The registry thread. Everything that waits for the disk on behalf of uploads happens here, so that
- * no create, open, close or rename in the mount ever does. Order, for an upload whose last writer has
- * closed it: its bytes are synced, its directories are synced, its row says `complete`, its jobs may
- * run. When a step fails, none of the later ones is made.
+ * The registry thread. Everything that waits for the disk on behalf of uploads happens here, so
+ * that no create, open, close or rename in the mount ever does. Order, for an upload whose last
+ * writer has closed it: its bytes are synced, its directories are synced, its row says `complete`,
+ * its jobs may run. When a step fails, none of the later ones is made.
  */
 #include "registry.h"
 
@@ -21,14 +21,14 @@
 #include "storyclip/common/log.h"
 #include "storyclip/common/sync.h"
 
-#define ALIVE_FILE ".storyclip.alive"
+#define ALIVE_FILE    ".storyclip.alive"
 #define TOUCH_IDLE_MS 1000
 #define TOUCH_BUSY_MS 100 /* while something is being written: the end must be known better */
 #define SYNCS_AT_ONCE 256
-#define SYNCFS_FROM 64 /* so many at once: one sync of the whole volume is cheaper */
-#define RETRY_MAX_MS 1000
-#define STOP_MS 3000 /* for the last rows, while somebody holds the database */
-#define BOOT_ID_SIZE 64
+#define SYNCFS_FROM   64 /* so many at once: one sync of the whole volume is cheaper */
+#define RETRY_MAX_MS  1000
+#define STOP_MS       3000 /* for the last rows, while somebody holds the database */
+#define BOOT_ID_SIZE  64
 
 struct registry {
 	struct registry_deps deps;
@@ -178,7 +178,8 @@ static int sync_dir(int root_fd, const char *dir)
 	auto_fd int fd = -1;
 	int r = file_open_beneath(root_fd, dir, O_RDONLY | O_DIRECTORY, 0, &fd);
 
-	if (r == -ENOENT || r == -ENOTDIR) /* gone or renamed meanwhile: then so are the names in it */
+	if (r == -ENOENT ||
+	    r == -ENOTDIR) /* gone or renamed meanwhile: then so are the names in it */
 		return 0;
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
@@ -205,12 +206,13 @@ static void dir_list_finish(struct dir_list *list)
 	free(list->dirs);
 }
 
-/* The directory of a path and all above it, for a new directory's name is one more thing to sync. */
+/* The directory of a path and all above it, for a new directory's name is one more thing to sync.
+ */
 static int dir_list_add_parents(struct dir_list *list, const char *path)
 {
 	auto_free char *dir = strdup(path);
 
-	for (; dir; ) {
+	for (; dir;) {
 		char *slash = strrchr(dir, '/');
 		char *copy;
 
@@ -413,7 +415,8 @@ static void registry_finish_rows(struct registry *registry)
 		r = store_meta_set(registry->deps.intake->store, "clean_stop", "1");
 	}
 	if (r < 0)
-		log_error_with(r, "writing the last rows of uploads; the next start will check them");
+		log_error_with(r,
+			       "writing the last rows of uploads; the next start will check them");
 }
 
 void registry_stop(struct registry *registry)

@@ -40,7 +40,8 @@ void registry_touch(struct registry *registry);
 /** What the last end looked like. */
 struct last_end {
 	bool is_clean;  /* or there was none */
-	int64_t end_ns; /* wall time: until then at most it lived (with is_clean: until then it did) */
+	int64_t end_ns; /* wall time: until then at most it lived (with is_clean: until then it did)
+			 */
 	int64_t slack_ns; /* … and how much later a file that it was writing may have its mtime */
 };
 /** Before registry_start(), which makes it the last but one. */

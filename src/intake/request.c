@@ -15,13 +15,13 @@
 #include "storyclip/common/macros.h"
 #include "storyclip/job.h"
 
-#define EXCERPT 40 /* bytes that a message repeats of the text around what is no JSON */
+#define EXCERPT   40 /* bytes that a message repeats of the text around what is no JSON */
 #define SECOND_US 1000000
 
 struct field {
 	const char *name;
 	enum kind kind;
-	int64_t min, max; /* of number, and of the count of ranges */
+	int64_t min, max;  /* of number, and of the count of ranges */
 	const char *range; /* the same for a person */
 	int (*set)(struct request *request, struct value *v, struct error *e);
 };
@@ -46,10 +46,11 @@ static int set_user_id(struct request *request, struct value *v, struct error *e
 static int set_job_id(struct request *request, struct value *v, struct error *e)
 {
 	if (!job_id_is_valid(v->string))
-		return error_set(e, SC_INVALID_REQUEST,
-				 "jobId '%s' cannot be used; 1 to 64 of A-Z a-z 0-9 . _ - without a "
-				 "leading dot",
-				 v->shown);
+		return error_set(
+			e, SC_INVALID_REQUEST,
+			"jobId '%s' cannot be used; 1 to 64 of A-Z a-z 0-9 . _ - without a "
+			"leading dot",
+			v->shown);
 	snprintf(request->job_id, sizeof(request->job_id), "%s", v->string);
 	return 0;
 }
@@ -173,7 +174,8 @@ static int request_complete(struct request *request, struct error *e)
 	return 0;
 }
 
-/* Strings and depth are bounded before anything is built from them: jansson's own bounds are wide. */
+/* Strings and depth are bounded before anything is built from them: jansson's own bounds are wide.
+ */
 static int json_check_depth(const char *text, struct error *e)
 {
 	bool in_string = false;
@@ -196,18 +198,21 @@ static int json_check_depth(const char *text, struct error *e)
 	return 0;
 }
 
-/* What is wrong with the JSON, and the bytes before it: most often the field's name is among them. */
+/* What is wrong with the JSON, and the bytes before it: most often the field's name is among them.
+ */
 static int not_json(const char *text, const json_error_t *problem, struct error *e)
 {
-	int end = problem->position > 0 && problem->position <= (int)strlen(text) ? problem->position
-										  : 0;
+	int end = problem->position > 0 && problem->position <= (int)strlen(text)
+			  ? problem->position
+			  : 0;
 	int begin = end > EXCERPT ? end - EXCERPT : 0;
 
 	while (begin < end && ((unsigned char)text[begin] & 0xc0) == 0x80)
 		begin++; /* not amidst a character */
-	return error_set(e, SC_INVALID_REQUEST, "not one JSON object: line %d column %d, at %s%.*s: %s",
-			 problem->line, problem->column, begin ? "..." : "", end - begin,
-			 text + begin, problem->text);
+	return error_set(e, SC_INVALID_REQUEST,
+			 "not one JSON object: line %d column %d, at %s%.*s: %s", problem->line,
+			 problem->column, begin ? "..." : "", end - begin, text + begin,
+			 problem->text);
 }
 
 static int parse_json(const char *text, struct error *e, struct request *request)
@@ -224,13 +229,15 @@ static int parse_json(const char *text, struct error *e, struct request *request
 	if (!root)
 		return not_json(text, &problem, e);
 	if (!json_is_object(root))
-		r = error_set(e, SC_INVALID_REQUEST, "not one JSON object; write {\"uploadId\":\"NAME\"}");
-	json_object_foreach(root, name, json) {
+		r = error_set(e, SC_INVALID_REQUEST,
+			      "not one JSON object; write {\"uploadId\":\"NAME\"}");
+	json_object_foreach(root, name, json)
+	{
 		auto_value struct value v = {0};
 		const struct field *field = field_find(name);
 
-		r = field ? value_from_json(name, field->kind, (size_t)field->max,
-						     json, e, &v) : unknown_field(name, e);
+		r = field ? value_from_json(name, field->kind, (size_t)field->max, json, e, &v)
+			  : unknown_field(name, e);
 		if (r == 0)
 			r = field_apply(field, &v, request, e);
 		if (r < 0)
@@ -261,7 +268,8 @@ static int parse_pairs(const char *text, struct error *e, struct request *reques
 			return error_set(e, SC_INVALID_REQUEST, "%s is given twice; give it once",
 					 field->name);
 		is_given[field - fields] = true;
-		r = value_from_text(field->name, field->kind, (size_t)field->max, pair.value, e, &v);
+		r = value_from_text(field->name, field->kind, (size_t)field->max, pair.value, e,
+				    &v);
 		if (r == 0)
 			r = field_apply(field, &v, request, e);
 		if (r < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The bytes written to one open control file, cut into requests: a JSON object ends with its closing
- * brace, a key=value line with its newline. What a request says is not looked at here. No locks.
+ * The bytes written to one open control file, cut into requests: a JSON object ends with its
+ * closing brace, a key=value line with its newline. What a request says is not looked at here. No
+ * locks.
  */
 #include "storyclip/intake.h"
 
@@ -124,8 +125,8 @@ static size_t json_garbage(const char *data, size_t len)
 static int text_too_large(struct request_text *text, struct error *e)
 {
 	text_forget(text);
-	return error_set(e, SC_REQUEST_TOO_LARGE, "the request is over %d bytes; send a shorter one",
-			 REQUEST_TEXT_MAX);
+	return error_set(e, SC_REQUEST_TOO_LARGE,
+			 "the request is over %d bytes; send a shorter one", REQUEST_TEXT_MAX);
 }
 
 /* Take one byte into the current request. @return bytes of data used, or a negative errno */
@@ -179,8 +180,9 @@ int request_text_next(struct request_text *text, bool is_flush, struct error *e,
 	if (!text->first && is_flush && text->mode != MODE_BETWEEN) {
 		if (text->mode == MODE_JSON) {
 			text_forget(text);
-			return error_set(e, SC_INVALID_REQUEST,
-					 "the JSON object is not complete; its closing brace is missing");
+			return error_set(
+				e, SC_INVALID_REQUEST,
+				"the JSON object is not complete; its closing brace is missing");
 		}
 		if (text_complete(text) < 0) {
 			text_forget(text);
@@ -197,7 +199,8 @@ int request_text_next(struct request_text *text, bool is_flush, struct error *e,
 	has_nul = strlen(found) != ready->len;
 	free(ready);
 	if (has_nul)
-		return error_set(e, SC_INVALID_REQUEST, "the request holds a NUL byte; leave it out");
+		return error_set(e, SC_INVALID_REQUEST,
+				 "the request holds a NUL byte; leave it out");
 	*ret = take_ptr(found);
 	return 1;
 }

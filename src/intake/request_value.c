@@ -30,8 +30,8 @@ static int wrong_type(const char *name, const char *shown, enum kind kind, struc
 
 static void show_json(const json_t *json, char shown[VALUE_SHOWN])
 {
-	auto_free char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT |
-							JSON_REAL_PRECISION(15));
+	auto_free char *text =
+		json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	text_shorten(text ? text : "?", shown, VALUE_SHOWN);
 }

@@ -16,8 +16,8 @@ enum kind { KIND_STRING, KIND_SECONDS, KIND_COUNT, KIND_CLIPS, KIND_COUNT_OF_KIN
 
 /* One field's value, of whichever form it came. */
 struct value {
-	char *string;  /* owned: KIND_STRING */
-	int64_t number; /* KIND_SECONDS (microseconds), KIND_COUNT */
+	char *string;              /* owned: KIND_STRING */
+	int64_t number;            /* KIND_SECONDS (microseconds), KIND_COUNT */
 	struct clip_range *ranges; /* owned: KIND_CLIPS */
 	size_t n_ranges;
 	char shown[VALUE_SHOWN]; /* as written, for messages */

@@ -38,7 +38,8 @@ static int id_check(const char *id, struct error *e)
 	while (p) {
 		size_t len = strcspn(p, "/");
 
-		if (len == 0 || (len == 1 && p[0] == '.') || (len == 2 && p[0] == '.' && p[1] == '.'))
+		if (len == 0 || (len == 1 && p[0] == '.') ||
+		    (len == 2 && p[0] == '.' && p[1] == '.'))
 			return error_set(e, SC_INVALID_REQUEST,
 					 "uploadId '%s' is not usable; give a path below incoming/ "
 					 "without leading '/', empty parts, '.' or '..'",
@@ -225,10 +226,11 @@ static int find_stem(int root_fd, const char *id, struct error *e, char **ret_pa
 	if (n == 0)
 		return 0;
 	if (n > 1)
-		return error_set(e, SC_UPLOAD_AMBIGUOUS,
-				 "uploadId '%.100s' fits %d files, '%.150s' and '%.150s'%s; give the "
-				 "name with its extension",
-				 id, n, first, second, n > 2 ? " among them" : "");
+		return error_set(
+			e, SC_UPLOAD_AMBIGUOUS,
+			"uploadId '%.100s' fits %d files, '%.150s' and '%.150s'%s; give the "
+			"name with its extension",
+			id, n, first, second, n > 2 ? " among them" : "");
 	if (asprintf(ret_path, "%.*s%s", dir_len, id, first) < 0)
 		return error_from_errno(e, -ENOMEM, "looking for upload '%.100s'", id);
 	return 1;
@@ -241,7 +243,8 @@ static int hex_digit(char c)
 	return p ? (int)(p - digits) : -1;
 }
 
-/* %XX of bytes that are not ASCII, as JSON shows names that are not UTF-8. NULL when there is none. */
+/* %XX of bytes that are not ASCII, as JSON shows names that are not UTF-8. NULL when there is none.
+ */
 static char *id_unescape(const char *id)
 {
 	char *out = strdup(id), *to = out;
@@ -289,8 +292,8 @@ static int try_spelling(int root_fd, const char *id, const struct caller *caller
 	return r;
 }
 
-int resolve_upload(int root_fd, const char *upload_id, const struct caller *caller,
-		   struct error *e, struct resolved *ret)
+int resolve_upload(int root_fd, const char *upload_id, const struct caller *caller, struct error *e,
+		   struct resolved *ret)
 {
 	auto_free char *raw = NULL;
 	const char *why;

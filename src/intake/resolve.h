@@ -15,10 +15,10 @@ struct resolved {
 };
 
 void resolved_finish(struct resolved *resolved);
-#define RESOLVED_NONE                                                                              \
-	(struct resolved)                                                                          \
-	{                                                                                          \
-		.fd = -1                                                                           \
+#define RESOLVED_NONE     \
+	(struct resolved) \
+	{                 \
+		.fd = -1  \
 	}
 #define auto_resolved __attribute__((cleanup(resolved_finish)))
 
@@ -31,5 +31,5 @@ void resolved_finish(struct resolved *resolved);
  * UPLOAD_FORBIDDEN, IO_ERROR
  * Any thread (its file credentials change meanwhile); blocks on the directory's disk.
  */
-int resolve_upload(int root_fd, const char *upload_id, const struct caller *caller,
-		   struct error *e, struct resolved *ret);
+int resolve_upload(int root_fd, const char *upload_id, const struct caller *caller, struct error *e,
+		   struct resolved *ret);

@@ -17,7 +17,7 @@
 #include "storyclip/common/file.h"
 #include "storyclip/common/log.h"
 
-#define DEPTH_MAX 128
+#define DEPTH_MAX    128
 #define ROWS_AT_ONCE 1000
 
 /* A row as the database had it. */
@@ -33,7 +33,7 @@ struct held {
 	dev_t dev;
 	ino_t ino;
 	bool is_waiting;
-	bool is_seen; /* under some name … */
+	bool is_seen;       /* under some name … */
 	bool is_incomplete; /* … and this is what was found: cut off … */
 	bool is_found;      /* … or new: the registry thread tells the engine once it is synced */
 	int64_t size, mtime_ns;
@@ -142,11 +142,12 @@ static enum verdict judge(const struct scan *scan, const struct known *row, cons
 
 	if (row && row->state != UPLOAD_OPEN && row->size == st->st_size && row->mtime_ns == mtime)
 		return row->state == UPLOAD_COMPLETE ? VERDICT_COMPLETE : VERDICT_INCOMPLETE;
-	/* A writer that the end took away, clean or not: it may have written a little longer than the
-	 * last sign of life. */
+	/* A writer that the end took away, clean or not: it may have written a little longer than
+	 * the last sign of life. */
 	if (row && row->state == UPLOAD_OPEN)
 		return mtime <= end + scan->end.slack_ns ? VERDICT_INCOMPLETE : VERDICT_FOUND;
-	/* Without a row of a writer the file is at most as young as the time it takes to write one. */
+	/* Without a row of a writer the file is at most as young as the time it takes to write one.
+	 */
 	if (!scan->end.is_clean && mtime <= end + scan->end.slack_ns / 10)
 		return VERDICT_INCOMPLETE;
 	return VERDICT_FOUND;
@@ -212,7 +213,8 @@ static int scan_entry(struct scan *scan, int dir_fd, const char *name, const cha
 	auto_free char *path = NULL;
 	struct stat st;
 
-	if (!strcmp(name, ".") || !strcmp(name, "..") || (!*prefix && !strcmp(name, INTAKE_HOLD_DIR)))
+	if (!strcmp(name, ".") || !strcmp(name, "..") ||
+	    (!*prefix && !strcmp(name, INTAKE_HOLD_DIR)))
 		return 0;
 	if (asprintf(&path, "%s%s%s", prefix, *prefix ? "/" : "", name) < 0)
 		return -ENOMEM;
@@ -265,7 +267,8 @@ static int forget_gone(struct scan *scan)
 
 	for (size_t i = 0; i < scan->n_known && r == 0; i++)
 		if (!scan->known[i].is_seen)
-			r = add_row(scan, UPLOAD_DELETE, scan->known[i].path, UPLOAD_COMPLETE, NULL);
+			r = add_row(scan, UPLOAD_DELETE, scan->known[i].path, UPLOAD_COMPLETE,
+				    NULL);
 	return r == 0 ? flush_rows(scan) : r;
 }
 
@@ -276,7 +279,8 @@ static void tell_engine(struct scan *scan)
 	for (size_t i = 0; i < scan->n_held; i++) {
 		const struct held *held = &scan->held[i];
 
-		/* A job that waited for a writer whose file has no name any more: that writer is gone. */
+		/* A job that waited for a writer whose file has no name any more: that writer is
+		 * gone. */
 		if (held->is_incomplete || (held->is_waiting && !held->is_seen))
 			engine_source_failed(engine, held->dev, held->ino, SC_UPLOAD_INCOMPLETE,
 					     "the upload was still being written when the mount "
@@ -284,7 +288,8 @@ static void tell_engine(struct scan *scan)
 		else if (held->is_waiting && !held->is_found)
 			engine_source_ready(engine, held->dev, held->ino, held->size,
 					    held->mtime_ns);
-		else if (held->is_seen && !held->is_found) /* set through the mount since acceptance */
+		else if (held->is_seen &&
+			 !held->is_found) /* set through the mount since acceptance */
 			engine_source_touched(engine, held->dev, held->ino);
 	}
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_MAX 64
+#define DIGITS_MAX         64
 #define SECONDS_MAX_DIGITS 12 /* below 10^12 s: 18 digits of microseconds fit an int64_t */
 
 struct decimal {

@@ -3,8 +3,8 @@
  * The uploads that something is going on with. Keyed by inode: names come and go while a file is
  * being written, and a job holds bytes, not names.
  *
- * An upload stays in the table while it has writers, a sync is due, or it is incomplete. Look-ups by
- * path walk the table: it holds what is going on now, which is little.
+ * An upload stays in the table while it has writers, a sync is due, or it is incomplete. Look-ups
+ * by path walk the table: it holds what is going on now, which is little.
  */
 #include "uploads.h"
 
@@ -24,9 +24,9 @@ struct upload {
 	dev_t dev;
 	ino_t ino;
 	unsigned int writers;
-	bool is_due;   /* sync and row are due */
-	bool is_taken; /* … and the registry thread is at it */
-	int sync_fd;   /* what to sync; -1: by path */
+	bool is_due;         /* sync and row are due */
+	bool is_taken;       /* … and the registry thread is at it */
+	int sync_fd;         /* what to sync; -1: by path */
 	uint64_t generation; /* rises with every event: a sync that was overtaken does not count */
 	bool is_incomplete;
 	int64_t incomplete_size, incomplete_mtime_ns;
@@ -49,8 +49,7 @@ struct uploads {
 /* A row that cannot be noted for lack of memory is written later: the upload is found at the next
  * request or scan. Nothing is lost but its state `open`. */
 static void note_locked(struct uploads *uploads, enum upload_change_kind kind, const char *path,
-			const char *new_path, enum upload_state state)
-	SC_REQUIRES(&uploads->lock)
+			const char *new_path, enum upload_state state) SC_REQUIRES(&uploads->lock)
 {
 	if (due_add(&uploads->changes, kind, path, new_path, state, NULL) < 0)
 		log_error_with(-ENOMEM, "noting a change of upload '%s'", path);
@@ -210,7 +209,8 @@ static bool move_paths(struct upload *u, const char *old_dir, const char *new_di
 }
 
 /* No upload has this name any more. */
-static void forget_name_locked(struct uploads *uploads, const char *path) SC_REQUIRES(&uploads->lock)
+static void forget_name_locked(struct uploads *uploads, const char *path)
+	SC_REQUIRES(&uploads->lock)
 {
 	for (size_t b = 0; b < uploads->n_buckets; b++) {
 		struct upload *u = uploads->buckets[b], *next;
@@ -408,8 +408,7 @@ void uploads_each_open(struct uploads *uploads, void (*each)(void *context, cons
 void uploads_wait(struct uploads *uploads, int64_t timeout_ms, bool is_pause)
 {
 	lock_acquire(&uploads->lock);
-	while (!uploads->is_woken &&
-	       (is_pause || (!uploads->n_due && !uploads->changes.n_changes)))
+	while (!uploads->is_woken && (is_pause || (!uploads->n_due && !uploads->changes.n_changes)))
 		if (!cond_wait_for(&uploads->due_cond, &uploads->lock, timeout_ms))
 			break;
 	uploads->is_woken = false;
@@ -427,8 +426,11 @@ void uploads_wake(struct uploads *uploads)
 static int take_sync_locked(struct uploads *uploads, struct upload *u, struct due_sync *sync)
 	SC_REQUIRES(&uploads->lock)
 {
-	*sync = (struct due_sync){.dev = u->dev, .ino = u->ino, .fd = -1,
-				  .generation = u->generation, .is_incomplete = u->is_incomplete};
+	*sync = (struct due_sync){.dev = u->dev,
+				  .ino = u->ino,
+				  .fd = -1,
+				  .generation = u->generation,
+				  .is_incomplete = u->is_incomplete};
 	sync->paths = calloc(u->n_paths ? u->n_paths : 1, sizeof(*sync->paths));
 	if (!sync->paths)
 		return -ENOMEM;

@@ -5,7 +5,8 @@
  * memory does not grow with what lies in incoming/.
  *
  * Events come from the mount's handlers: they take the lock intake.registry, allocate a little and
- * return; never a disk. The registry thread takes out what is due. Any thread unless said otherwise.
+ * return; never a disk. The registry thread takes out what is due. Any thread unless said
+ * otherwise.
  */
 #pragma once
 
@@ -66,7 +67,8 @@ void uploads_each_open(struct uploads *uploads, void (*each)(void *context, cons
  */
 void uploads_wait(struct uploads *uploads, int64_t timeout_ms, bool is_pause);
 void uploads_wake(struct uploads *uploads);
-/** Take out what is due, at most max_syncs of the syncs. What the memory did not suffice for stays. */
+/** Take out what is due, at most max_syncs of the syncs. What the memory did not suffice for stays.
+ */
 void uploads_take(struct uploads *uploads, size_t max_syncs, struct due *ret);
 /** Give changes back that could not be written; they come first next time. */
 void uploads_give_back(struct uploads *uploads, struct due *due);

@@ -18,17 +18,28 @@ static const struct {
 	const char *args[8];
 	const char *says; /* NULL: accepted */
 } usages[] = {
-	{{"R", "M"}, NULL}, {{"-f", "R", "M"}, NULL}, {{"R", "M", "-o", "workers=1"}, NULL},
-	{{"-o", "a", "R", "-d", "M"}, NULL}, {{"--", "R", "M"}, NULL}, {{"--help"}, NULL},
-	{{"--version"}, NULL}, {{NULL}, "ROOT is missing"}, {{"R"}, "MOUNTPOINT is missing"},
-	{{"R", "M", "more"}, "'more'"}, {{"", "M"}, "ROOT is empty"}, {{"R", ""}, "MOUNTPOINT is empty"},
-	{{"-x", "R", "M"}, "-x"}, {{"--nope", "R", "M"}, "--nope"}, {{"R", "M", "-o"}, "-o"},
-	{{"--check", "R"}, "--check"}, {{"--repair", "R"}, "--repair"},
+	{{"R", "M"}, NULL},
+	{{"-f", "R", "M"}, NULL},
+	{{"R", "M", "-o", "workers=1"}, NULL},
+	{{"-o", "a", "R", "-d", "M"}, NULL},
+	{{"--", "R", "M"}, NULL},
+	{{"--help"}, NULL},
+	{{"--version"}, NULL},
+	{{NULL}, "ROOT is missing"},
+	{{"R"}, "MOUNTPOINT is missing"},
+	{{"R", "M", "more"}, "'more'"},
+	{{"", "M"}, "ROOT is empty"},
+	{{"R", ""}, "MOUNTPOINT is empty"},
+	{{"-x", "R", "M"}, "-x"},
+	{{"--nope", "R", "M"}, "--nope"},
+	{{"R", "M", "-o"}, "-o"},
+	{{"--check", "R"}, "--check"},
+	{{"--repair", "R"}, "--repair"},
 };
 
 static int parse(const char *const *args, struct error *e, struct command_line *line)
 {
-	char *argv[16] = {(char *)(uintptr_t)"storyclipfs"};
+	char *argv[16] = {(char *)(uintptr_t) "storyclipfs"};
 	int argc = 1;
 
 	for (; *args; args++)
@@ -78,12 +89,26 @@ static void check_env_file(void)
 		const char *text, *value; /* of A; NULL: not there */
 		const char *says;         /* not NULL: refused */
 	} rows[] = {
-		{"A=1", "1"}, {"A=1\n", "1"}, {" A=1 \r\n", "1"}, {"# x\n;A=2\n\nA=1\n", "1"},
-		{"A=\n", ""}, {"A= b  c \n", "b  c"}, {"A=\" b \"\n", " b "}, {"A='x\"y'\n", "x\"y"},
-		{"A=\"x\\\"y\"\nB=2", "x\"y"}, {"A=a\\\nb\n", "ab"}, {"A=a'b'\"c\"\n", "abc"},
-		{"A=1\nA=2\n", "2"}, {"B=1\n", NULL}, {"A=x=y\n", "x=y"}, {"A=x # y\n", "x # y"},
-		{"A=\"1\n2\"\n", "1\n2"}, {"A='1\n", NULL, "line 1: a quote"}, {"hello\n", NULL, "'hello'"},
-		{"A=1\n\n=x\n", NULL, "line 3"}, {"A=\"1\n2\"\n!\n", NULL, "line 3"},
+		{"A=1", "1"},
+		{"A=1\n", "1"},
+		{" A=1 \r\n", "1"},
+		{"# x\n;A=2\n\nA=1\n", "1"},
+		{"A=\n", ""},
+		{"A= b  c \n", "b  c"},
+		{"A=\" b \"\n", " b "},
+		{"A='x\"y'\n", "x\"y"},
+		{"A=\"x\\\"y\"\nB=2", "x\"y"},
+		{"A=a\\\nb\n", "ab"},
+		{"A=a'b'\"c\"\n", "abc"},
+		{"A=1\nA=2\n", "2"},
+		{"B=1\n", NULL},
+		{"A=x=y\n", "x=y"},
+		{"A=x # y\n", "x # y"},
+		{"A=\"1\n2\"\n", "1\n2"},
+		{"A='1\n", NULL, "line 1: a quote"},
+		{"hello\n", NULL, "'hello'"},
+		{"A=1\n\n=x\n", NULL, "line 3"},
+		{"A=\"1\n2\"\n!\n", NULL, "line 3"},
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
@@ -149,9 +174,12 @@ static const struct {
 	const char *option, *env, *conf;
 	unsigned int workers;
 } precedence[] = {
-	{"workers=1", "2", "STORYCLIP_WORKERS=3\n", 1}, {NULL, "2", "STORYCLIP_WORKERS=3\n", 2},
-	{NULL, NULL, "STORYCLIP_WORKERS=3\n", 3}, {NULL, "", "STORYCLIP_WORKERS=3\n", 3},
-	{"workers=1,workers=4", NULL, "", 4}, {NULL, NULL, "STORYCLIP_WORKERS=\nUNKNOWN=1\n", 0},
+	{"workers=1", "2", "STORYCLIP_WORKERS=3\n", 1},
+	{NULL, "2", "STORYCLIP_WORKERS=3\n", 2},
+	{NULL, NULL, "STORYCLIP_WORKERS=3\n", 3},
+	{NULL, "", "STORYCLIP_WORKERS=3\n", 3},
+	{"workers=1,workers=4", NULL, "", 4},
+	{NULL, NULL, "STORYCLIP_WORKERS=\nUNKNOWN=1\n", 0},
 };
 
 static void check_precedence(void)
@@ -166,7 +194,8 @@ static void check_precedence(void)
 		struct error e = {0};
 		bool is_usage;
 
-		REQUIRE(fd >= 0 && file_write_all(fd, precedence[i].conf, strlen(precedence[i].conf)) == 0);
+		REQUIRE(fd >= 0 &&
+			file_write_all(fd, precedence[i].conf, strlen(precedence[i].conf)) == 0);
 		close(fd);
 		if (precedence[i].env)
 			setenv("STORYCLIP_WORKERS", precedence[i].env, 1);
@@ -183,20 +212,29 @@ static const struct {
 	const char *options, *says, *also;
 	bool is_usage;
 } refusals[] = {
-	{"workers=0", "workers=0 (mount option)", "1 to"}, {"workers=", "workers= ", "whole number"},
-	{"workers=-1", "workers=-1", "whole number"}, {"workers=2x", "workers=2x", "whole number"},
+	{"workers=0", "workers=0 (mount option)", "1 to"},
+	{"workers=", "workers= ", "whole number"},
+	{"workers=-1", "workers=-1", "whole number"},
+	{"workers=2x", "workers=2x", "whole number"},
 	{"workers=99999999999999999999", "workers=999", "whole number"},
 	{"workers", "workers needs a value", "workers=", true},
-	{"stall_timeout=-1", "stall_timeout=-1", "seconds"}, {"stall_timeout=x", "stall_timeout=x", "seconds"},
-	{"stall_timeout=0", "stall_timeout=0", "0.1"}, {"stall_timeout=1.2.3", "1.2.3", "seconds"},
-	{"stall_timeout=.", "stall_timeout=.", "seconds"}, {"watchdog_interval=1e3", "1e3", "seconds"},
+	{"stall_timeout=-1", "stall_timeout=-1", "seconds"},
+	{"stall_timeout=x", "stall_timeout=x", "seconds"},
+	{"stall_timeout=0", "stall_timeout=0", "0.1"},
+	{"stall_timeout=1.2.3", "1.2.3", "seconds"},
+	{"stall_timeout=.", "stall_timeout=.", "seconds"},
+	{"watchdog_interval=1e3", "1e3", "seconds"},
 	{"stall_timeout=99999999999999999999", "stall_timeout=9", "seconds"},
-	{"max_attempts=101", "max_attempts=101", "1 to 100"}, {"max_queue=0", "max_queue=0", "1 to"},
-	{"output_root=", "output_root=", "empty"}, {"output_root=/dev/null/x", "output_root=/dev/null/x", ""},
-	{"cdn_base=a b", "cdn_base=a b", "one word"}, {"output_owner=x", "output_owner=x", "USER:GROUP"},
+	{"max_attempts=101", "max_attempts=101", "1 to 100"},
+	{"max_queue=0", "max_queue=0", "1 to"},
+	{"output_root=", "output_root=", "empty"},
+	{"output_root=/dev/null/x", "output_root=/dev/null/x", ""},
+	{"cdn_base=a b", "cdn_base=a b", "one word"},
+	{"output_owner=x", "output_owner=x", "USER:GROUP"},
 	{"output_owner=:x", "output_owner=:x", "USER:GROUP"},
 	{"config=/nonexistent/conf", "/nonexistent/conf", "No such file"},
-	{"colour=red", "colour=red", "not known", true}, {"noatimes", "noatimes", "not known", true},
+	{"colour=red", "colour=red", "not known", true},
+	{"noatimes", "noatimes", "not known", true},
 	{"nofail,workerz=1", "workerz=1", "not known", true},
 };
 
@@ -233,12 +271,14 @@ static void check_accepted(void)
 	struct error e = {0};
 	bool is_usage;
 
-	CHECK_INT(load("nofail,_netdev,noauto,auto,user,users,rw,defaults,x-systemd.automount,x-a=1,"
-		       "nosuid,nodev,noexec,suid,dev,exec,allow_other,default_permissions,"
-		       "stall_timeout=1.5,watchdog_interval=.25,upload_wait=0,cdn_base=https://c.example/a,"
-		       "output_root=/tmp/../tmp//out/./puts//",
-		       &e, &s, &is_usage),
-		  0);
+	CHECK_INT(
+		load("nofail,_netdev,noauto,auto,user,users,rw,defaults,x-systemd.automount,x-a=1,"
+		     "nosuid,nodev,noexec,suid,dev,exec,allow_other,default_permissions,"
+		     "stall_timeout=1.5,watchdog_interval=.25,upload_wait=0,cdn_base=https://"
+		     "c.example/a,"
+		     "output_root=/tmp/../tmp//out/./puts//",
+		     &e, &s, &is_usage),
+		0);
 	CHECK_STR(e.message, "");
 	CHECK_INT(s.stall_timeout_ms, 1500);
 	CHECK_INT(s.watchdog_interval_ms, 250);
@@ -255,10 +295,13 @@ static void check_places(void)
 		const char *options; /* with paths below top */
 		const char *says;    /* NULL: well */
 	} rows[] = {
-		{"output_root=%s/out", NULL}, {"output_root=%s/mnt/out", "inside MOUNTPOINT"},
-		{"upload_tmp_dir=%s", "MOUNTPOINT"}, {"database=%s/mnt/x.db", "inside MOUNTPOINT"},
+		{"output_root=%s/out", NULL},
+		{"output_root=%s/mnt/out", "inside MOUNTPOINT"},
+		{"upload_tmp_dir=%s", "MOUNTPOINT"},
+		{"database=%s/mnt/x.db", "inside MOUNTPOINT"},
 		{"upload_tmp_dir=%s/root", "inside upload_tmp_dir"},
-		{"output_root=%s/root/work", "must be apart"}, {"process_work_dir=%s/mntx", NULL},
+		{"output_root=%s/root/work", "must be apart"},
+		{"process_work_dir=%s/mntx", NULL},
 		{"database=%s/root/outputs/x.db", "must be apart"},
 	};
 
@@ -289,8 +332,12 @@ static void check_modes(void)
 		const char *path;
 		mode_t mode, mode_of_user;
 	} rows[] = {
-		{"root", 0755, 0755}, {"root/tmp", 0755, 0755}, {"root/tmp/uploads", 01777, 0700},
-		{"root/work", 0700, 0700}, {"root/outputs", 0755, 0755}, {"root/database", 0700, 0700},
+		{"root", 0755, 0755},
+		{"root/tmp", 0755, 0755},
+		{"root/tmp/uploads", 01777, 0700},
+		{"root/work", 0700, 0700},
+		{"root/outputs", 0755, 0755},
+		{"root/database", 0700, 0700},
 	};
 	auto_settings struct settings s = {0};
 	struct error e = {0};
@@ -318,8 +365,14 @@ static void check_modes(void)
 static void check_help(void)
 {
 	static const char *const wanted[] = {
-		"storyclipfs ROOT MOUNTPOINT", "upload_tmp_dir=PATH", "UPLOAD_TMP_DIR", "STORYCLIP_WORKERS",
-		"stall_timeout=SECONDS", "STORYCLIP_LOG", "output_owner=USER:GROUP", "CDN_BASE",
+		"storyclipfs ROOT MOUNTPOINT",
+		"upload_tmp_dir=PATH",
+		"UPLOAD_TMP_DIR",
+		"STORYCLIP_WORKERS",
+		"stall_timeout=SECONDS",
+		"STORYCLIP_LOG",
+		"output_owner=USER:GROUP",
+		"CDN_BASE",
 	};
 	char *text = NULL;
 	size_t size;

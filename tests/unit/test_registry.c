@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The registry of uploads over a real directory, database and engine (which is not started: its jobs
- * stay queued). Each life of the daemon is a process of its own, so that it can end uncleanly.
+ * The registry of uploads over a real directory, database and engine (which is not started: its
+ * jobs stay queued). Each life of the daemon is a process of its own, so that it can end uncleanly.
  */
 #include "check.h"
 
@@ -45,16 +45,22 @@ static void world_begin(struct world *w, int64_t upload_wait_ms)
 {
 	struct error e = {0};
 
-	*w = (struct world){.settings = {.root = below(""), .mountpoint = below("mnt"),
+	*w = (struct world){.settings = {.root = below(""),
+					 .mountpoint = below("mnt"),
 					 .upload_tmp_dir = below("uploads"),
 					 .process_work_dir = below("work"),
-					 .output_root = below("outputs"), .cdn_base = below(""),
-					 .database = below("storyclip.db"), .workers = 1,
-					 .stall_timeout_ms = 60000, .watchdog_interval_ms = 60000,
-					 .max_attempts = 2, .upload_wait_ms = upload_wait_ms,
+					 .output_root = below("outputs"),
+					 .cdn_base = below(""),
+					 .database = below("storyclip.db"),
+					 .workers = 1,
+					 .stall_timeout_ms = 60000,
+					 .watchdog_interval_ms = 60000,
+					 .max_attempts = 2,
+					 .upload_wait_ms = upload_wait_ms,
 					 .max_queue = 100}};
 	if (store_open(w->settings.database, 5000, &e, &w->store) < 0 ||
-	    engine_create(&(struct engine_deps){.settings = &w->settings, .store = w->store,
+	    engine_create(&(struct engine_deps){.settings = &w->settings,
+						.store = w->store,
 						.clock = &clock_system,
 						.listener = {NULL, job_changed},
 						.helper_dir = "/nonexistent"},
@@ -324,8 +330,8 @@ static void life_names(struct world *w)
 	CHECK_STR(state_now(w, "dir/d.mp4"), "none");
 
 	/* times that are set afterwards stay known */
-	REQUIRE(utimensat(w->uploads_fd, "a.mp4", (struct timespec[2]){{.tv_sec = 5}, {.tv_sec = 7}},
-			  0) == 0);
+	REQUIRE(utimensat(w->uploads_fd, "a.mp4",
+			  (struct timespec[2]){{.tv_sec = 5}, {.tv_sec = 7}}, 0) == 0);
 	st = stat_of(w, "a.mp4");
 	intake_times_set(w->intake, st.st_dev, st.st_ino, "a.mp4");
 	for (int ms = 0; ms < WAIT_MS; ms += 2) {
@@ -396,7 +402,8 @@ static void life_jobs(struct world *w)
 		if (i % 2)
 			file_remove(w, path);
 		for (int ms = 0;
-		     ms < WAIT_MS && engine_source_is_awaited(w->engine, st.st_dev, st.st_ino); ms += 2)
+		     ms < WAIT_MS && engine_source_is_awaited(w->engine, st.st_dev, st.st_ino);
+		     ms += 2)
 			nap();
 		CHECK(!engine_source_is_awaited(w->engine, st.st_dev, st.st_ino));
 		cancel(w, id);
@@ -457,7 +464,8 @@ static void life_after_cut_off(struct world *w)
 	for (int ms = 0; ms < WAIT_MS; ms += 2) {
 		struct upload_row row;
 
-		if (store_upload_get(w->store, "other.mp4", &row) == 0 && row.mtime_ns == 7000000000)
+		if (store_upload_get(w->store, "other.mp4", &row) == 0 &&
+		    row.mtime_ns == 7000000000)
 			break;
 		nap();
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Texts that become requests, texts that are refused and what the refusal says, and the way back. */
+/* Texts that become requests, texts that are refused and what the refusal says, and the way back.
+ */
 #include "../../src/intake/parse.h"
 #include "check.h"
 #include "storyclip/common/macros.h"
@@ -24,9 +25,12 @@ static const struct {
 	 "{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1.5},{\"start\":0.25,\"end\":2}],"
 	 "\"cut\":\"exact\"}"},
 	{"{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1}],\"maxClips\":7}",
-	 "{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1}],\"maxClips\":7,\"cut\":\"exact\"}"},
-	{"{\"uploadId\":\"a\",\"jobId\":\"J.1_x-y\",\"maxAttempts\":100,\"userId\":\"u \\\"1\\\"\"}",
-	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"jobId\":\"J.1_x-y\","
+	 "{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1}],\"maxClips\":7,\"cut\":"
+	 "\"exact\"}"},
+	{"{\"uploadId\":\"a\",\"jobId\":\"J.1_x-y\",\"maxAttempts\":100,\"userId\":\"u "
+	 "\\\"1\\\"\"}",
+	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"jobId\":\"J.1_"
+	 "x-y\","
 	 "\"maxAttempts\":100,\"userId\":\"u \\\"1\\\"\"}"},
 	{"{\"uploadId\":\"\\u00e4/}{\\\\\"}",
 	 "{\"uploadId\":\"\xc3\xa4/}{\\\\\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
@@ -38,8 +42,10 @@ static const struct {
 	 "{\"uploadId\":\"a\\\"b\\\\c\\\\d\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\","
 	 "\"userId\":\"it's\"}"},
 	{"uploadId=a'b c'\"d e\"f userId=''",
-	 "{\"uploadId\":\"ab cd ef\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"userId\":\"\"}"},
-	{"uploadId=a=b", "{\"uploadId\":\"a=b\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
+	 "{\"uploadId\":\"ab cd "
+	 "ef\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"userId\":\"\"}"},
+	{"uploadId=a=b",
+	 "{\"uploadId\":\"a=b\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
 	{"uploadId=a clips=0-5,7.25-12 cut=keyframe",
 	 "{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":5},{\"start\":7.25,\"end\":12}],"
 	 "\"cut\":\"keyframe\"}"},
@@ -73,10 +79,12 @@ static const struct {
 	/* of later versions: not silently without effect */
 	{"{\"uploadId\":\"a\",\"parts\":3}", "parts", "unknown"},
 	{"{\"uploadId\":\"a\",\"strict\":true}", "strict", "unknown"},
-	{"{\"uploadId\":\"a\",\"cut\":\"smart\"}", "cut 'smart' is not known", "exact, keyframe, encode"},
+	{"{\"uploadId\":\"a\",\"cut\":\"smart\"}", "cut 'smart' is not known",
+	 "exact, keyframe, encode"},
 	{"{\"uploadId\":\"a\",\"cut\":1}", "cut", "string"},
 	{"{\"uploadId\":\"a\",\"clipDuration\":0}", "clipDuration 0", "0.1 to 3600"},
-	{"{\"uploadId\":\"a\",\"clipDuration\":0.0999994}", "clipDuration 0.0999994", "0.1 to 3600"},
+	{"{\"uploadId\":\"a\",\"clipDuration\":0.0999994}", "clipDuration 0.0999994",
+	 "0.1 to 3600"},
 	{"{\"uploadId\":\"a\",\"clipDuration\":3600.000001}", "3600.000001", "0.1 to 3600"},
 	{"{\"uploadId\":\"a\",\"clipDuration\":-5}", "clipDuration -5", "0.1 to 3600"},
 	{"{\"uploadId\":\"a\",\"clipDuration\":\"5\"}", "clipDuration \"5\"", "number"},
@@ -104,15 +112,15 @@ static const struct {
 	{"{\"uploadId\":\"a\",\"clips\":[7]}", "clips[0]", "start"},
 	{"{\"uploadId\":\"a\",\"clips\":[{\"start\":0}]}", "clips[0]", "end"},
 	{"{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1,\"x\":2}]}", "clips[0]", "end"},
-	{"{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":1}]}", "clips[1]",
-	 "greater"},
+	{"{\"uploadId\":\"a\",\"clips\":[{\"start\":0,\"end\":1},{\"start\":1,\"end\":1}]}",
+	 "clips[1]", "greater"},
 	{"{\"uploadId\":\"a\",\"clips\":[{\"start\":-1,\"end\":1}]}", "clips[0]", "at least 0"},
 	{"uploadId=a clips=5", "clips 5", "0-5"},
 	{"uploadId=a clips=0-5,,1-2", "clips", "0-5"},
 	{"uploadId=a clips=-1-5", "clips", "0-5"},
 	{"uploadId=a clips=5-5", "clips[0]", "greater"},
-	{"{\"uploadId\":\"a\",\"clipDuration\":1,\"clips\":[{\"start\":0,\"end\":1}]}", "clipDuration",
-	 "exclude"},
+	{"{\"uploadId\":\"a\",\"clipDuration\":1,\"clips\":[{\"start\":0,\"end\":1}]}",
+	 "clipDuration", "exclude"},
 	{"{\"uploadId\":\"a\",\"jobId\":\".x\"}", "jobId '.x'", "leading dot"},
 	{"{\"uploadId\":\"a\",\"jobId\":\"../x\"}", "jobId '../x'", "1 to 64"},
 	{"{\"uploadId\":\"a\",\"jobId\":\"\"}", "jobId", "1 to 64"},
@@ -124,16 +132,40 @@ static const struct {
 	int r;
 	int64_t us;
 } seconds[] = {
-	{"0", 0, 0}, {"5", 0, 5000000}, {"+5.", 0, 5000000}, {".5", 0, 500000}, {"-1.5", 0, -1500000},
-	{"00.10", 0, 100000}, {"1e3", 0, 1000000000}, {"1.5e-3", 0, 1500}, {"2E+1", 0, 20000000},
+	{"0", 0, 0},
+	{"5", 0, 5000000},
+	{"+5.", 0, 5000000},
+	{".5", 0, 500000},
+	{"-1.5", 0, -1500000},
+	{"00.10", 0, 100000},
+	{"1e3", 0, 1000000000},
+	{"1.5e-3", 0, 1500},
+	{"2E+1", 0, 20000000},
 	/* half up, by the decimal digits */
-	{"0.0000005", 0, 1}, {"0.0000004999999999999999999999", 0, 0}, {"0.0333335", 0, 33334},
-	{"1.0000015", 0, 1000002}, {"33.36666666666667", 0, 33366667}, {"1e-7", 0, 0},
-	{"5e-7", 0, 1}, {"0.00000005e1", 0, 1}, {"1e-400", 0, 0},
-	{"999999999999.9999994", 0, 999999999999999999}, {"1e12", -ERANGE, 0}, {"1e400", -ERANGE, 0},
-	{"", -EINVAL, 0}, {".", -EINVAL, 0}, {"-", -EINVAL, 0}, {"1.2.3", -EINVAL, 0},
-	{" 1", -EINVAL, 0}, {"1 ", -EINVAL, 0}, {"e5", -EINVAL, 0}, {"1e+", -EINVAL, 0},
-	{"0x1", -EINVAL, 0}, {"nan", -EINVAL, 0}, {"inf", -EINVAL, 0}, {"1,5", -EINVAL, 0},
+	{"0.0000005", 0, 1},
+	{"0.0000004999999999999999999999", 0, 0},
+	{"0.0333335", 0, 33334},
+	{"1.0000015", 0, 1000002},
+	{"33.36666666666667", 0, 33366667},
+	{"1e-7", 0, 0},
+	{"5e-7", 0, 1},
+	{"0.00000005e1", 0, 1},
+	{"1e-400", 0, 0},
+	{"999999999999.9999994", 0, 999999999999999999},
+	{"1e12", -ERANGE, 0},
+	{"1e400", -ERANGE, 0},
+	{"", -EINVAL, 0},
+	{".", -EINVAL, 0},
+	{"-", -EINVAL, 0},
+	{"1.2.3", -EINVAL, 0},
+	{" 1", -EINVAL, 0},
+	{"1 ", -EINVAL, 0},
+	{"e5", -EINVAL, 0},
+	{"1e+", -EINVAL, 0},
+	{"0x1", -EINVAL, 0},
+	{"nan", -EINVAL, 0},
+	{"inf", -EINVAL, 0},
+	{"1,5", -EINVAL, 0},
 };
 
 static void check_accepted(const char *text, const char *json)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bytes written to a control file, cut into requests: wherever the writes are cut, the same come out. */
+/* Bytes written to a control file, cut into requests: wherever the writes are cut, the same come
+ * out. */
 #include "check.h"
 #include "storyclip/intake.h"
 
