@@ -21,8 +21,6 @@
  *
  *   fs.loop          whether the loop runs                (src/fs)
  *   fs.control       open control files, last replies     (src/fs)
- *   fs.loop          whether the loop runs                (src/fs)
- *   fs.control       open control files, last replies     (src/fs)
  *   fs.tree          nodes, names, lookup counts          (src/fs)
  *   fs.parked        parked readers                       (src/fs)
  *   fs.notify        the notify thread's queue            (src/fs)
