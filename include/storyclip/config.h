@@ -11,6 +11,9 @@
 
 #include "storyclip/error.h"
 
+/** on|off, or what fits best. */
+enum settings_switch { SWITCH_AUTO, SWITCH_OFF, SWITCH_ON };
+
 struct settings {
 	char *root;            /* absolute, resolved */
 	char *mountpoint;      /* absolute, resolved */
@@ -26,6 +29,7 @@ struct settings {
 	unsigned int max_attempts;
 	int64_t upload_wait_ms;
 	unsigned int max_queue;
+	enum settings_switch xattr; /* of incoming/; auto: where it costs no request per write */
 	bool has_output_owner;
 	uid_t output_uid;
 	gid_t output_gid;

@@ -20,7 +20,7 @@
 #define DEFAULT_OWNER "www-data:www-data"
 #define MS            1000
 
-enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_OWNER };
+enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_SWITCH, KIND_OWNER };
 
 struct setting {
 	const char *option;
@@ -62,6 +62,8 @@ static const struct setting settings_table[] = {
 	 "seconds without a byte after which an open upload's job fails"},
 	{"max_queue", "STORYCLIP_MAX_QUEUE", KIND_COUNT, FIELD(max_queue), 1, 1000000,
 	 "1 to 1000000", "10000", "jobs that may wait"},
+	{"xattr", "STORYCLIP_XATTR", KIND_SWITCH, FIELD(xattr),
+	 .help = "extended attributes, access lists in incoming/ (on where a write costs no more)"},
 	{"log", "STORYCLIP_LOG", KIND_PATH, FIELD(log_file),
 	 .help = "the log (journal or syslog; standard error with -f)"},
 	{"output_owner", "STORYCLIP_OUTPUT_OWNER", KIND_OWNER, 0, .range = "USER:GROUP",
@@ -181,6 +183,17 @@ static int read_seconds(const struct setting *setting, const struct given *given
 	return 0;
 }
 
+static int read_switch(const struct setting *setting, const struct given *given, struct error *e,
+		       struct settings *settings)
+{
+	enum settings_switch *field = field_of(settings, setting);
+
+	if (strcmp(given->value, "on") != 0 && strcmp(given->value, "off") != 0)
+		return refuse(given, e, "must be on or off");
+	*field = !strcmp(given->value, "on") ? SWITCH_ON : SWITCH_OFF;
+	return 0;
+}
+
 static bool all_digits(const char *s)
 {
 	return *s && !s[strspn(s, "0123456789")] && strlen(s) < 10;
@@ -223,8 +236,8 @@ static int setting_read(const struct setting *setting, const struct given *given
 {
 	static int (*const readers[])(const struct setting *setting, const struct given *given,
 				      struct error *e, struct settings *settings) = {
-		[KIND_PATH] = read_path,       [KIND_TEXT] = read_text,   [KIND_COUNT] = read_count,
-		[KIND_SECONDS] = read_seconds, [KIND_OWNER] = read_owner,
+		[KIND_PATH] = read_path,       [KIND_TEXT] = read_text,     [KIND_COUNT] = read_count,
+		[KIND_SECONDS] = read_seconds, [KIND_SWITCH] = read_switch, [KIND_OWNER] = read_owner,
 	};
 	int r = readers[setting->kind](setting, given, e, settings);
 
@@ -369,8 +382,8 @@ void settings_finish(struct settings *settings)
 void settings_help(FILE *out)
 {
 	static const char *const kind_value[] = {
-		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",         [KIND_COUNT] = "N",
-		[KIND_SECONDS] = "SECONDS", [KIND_OWNER] = "USER:GROUP",
+		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",      [KIND_COUNT] = "N",
+		[KIND_SECONDS] = "SECONDS", [KIND_SWITCH] = "on|off", [KIND_OWNER] = "USER:GROUP",
 	};
 
 	fputs("Usage: storyclipfs ROOT MOUNTPOINT [-f] [-d] [-c FILE] [-o option,...]\n"

@@ -26,6 +26,7 @@ struct fs {
 	int64_t since; /* wall ms of the mount */
 	uid_t uid;     /* the daemon's: owner of what belongs to no job */
 	gid_t gid;
+	bool has_xattr; /* decided with the kernel, before the first request but INIT */
 	struct row_dir root;
 	struct node *jobs;      /* jobs/, by-upload/: found for their children's sake */
 	struct node *by_upload;

@@ -483,6 +483,10 @@ const struct node_kind incoming_kind = {
 	.fallocate = inc_fallocate,
 	.lseek = inc_lseek,
 	.copy_range = inc_copy_range,
+	.setxattr = inc_setxattr,
+	.getxattr = inc_getxattr,
+	.listxattr = inc_listxattr,
+	.removexattr = inc_removexattr,
 	.detach = inc_detach,
 	.destroy = inc_destroy,
 };

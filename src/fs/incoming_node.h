@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between the parts of incoming/: incoming.c (nodes), _names.c (changes of names), _file.c, _dir.c. */
+/* Between the parts of incoming/: incoming.c (nodes), _names.c (changes of names), _file.c, _dir.c,
+   _xattr.c. */
 #pragma once
 
 #include "incoming.h"
@@ -97,6 +98,11 @@ void inc_lseek(struct fs *fs, fuse_req_t req, struct node *node, off_t off, int 
 void inc_copy_range(struct fs *fs, fuse_req_t req, struct node *in, off_t off_in,
 		    struct fuse_file_info *fi_in, struct node *out, off_t off_out,
 		    struct fuse_file_info *fi_out, size_t len, int flags);
+void inc_setxattr(struct fs *fs, fuse_req_t req, struct node *node, const char *name,
+		  const char *value, size_t size, int flags);
+void inc_getxattr(struct fs *fs, fuse_req_t req, struct node *node, const char *name, size_t size);
+void inc_listxattr(struct fs *fs, fuse_req_t req, struct node *node, size_t size);
+void inc_removexattr(struct fs *fs, fuse_req_t req, struct node *node, const char *name);
 void inc_opendir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_file_info *fi);
 void inc_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
 		 struct fuse_file_info *fi, bool is_plus);

@@ -55,6 +55,13 @@ struct node_kind {
 	void (*setattr)(struct fs *fs, fuse_req_t req, struct node *node, const struct stat *attr,
 			int to_set, struct fuse_file_info *fi);
 	void (*readlink)(struct fs *fs, fuse_req_t req, struct node *node);
+	/* only while fs.has_xattr; get and list answer as the backing system calls do */
+	void (*setxattr)(struct fs *fs, fuse_req_t req, struct node *node, const char *name,
+			 const char *value, size_t size, int flags);
+	void (*getxattr)(struct fs *fs, fuse_req_t req, struct node *node, const char *name,
+			 size_t size);
+	void (*listxattr)(struct fs *fs, fuse_req_t req, struct node *node, size_t size);
+	void (*removexattr)(struct fs *fs, fuse_req_t req, struct node *node, const char *name);
 	/* files */
 	void (*open)(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
 	void (*read)(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,

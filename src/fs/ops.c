@@ -35,8 +35,27 @@ static struct node *node_of(fuse_req_t req, fuse_ino_t ino)
 			fuse_reply_err(req, err);                                  \
 	} while (0)
 
+/*
+ * Without KILLPRIV_V2 the kernel asks for security.capability before it writes to a cached file,
+ * each time (FUSE.md section 3). No regular file of incoming/ has the bits that it hands over.
+ */
+static void init_xattr(struct fs *fs, struct fuse_conn_info *conn)
+{
+	enum settings_switch wanted = fs->deps.settings->xattr;
+	bool is_free = false;
+
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
+	is_free = wanted != SWITCH_OFF && compat_want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+#endif
+	fs->has_xattr = wanted == SWITCH_AUTO ? is_free : wanted == SWITCH_ON;
+	/* Only the kernel's own checks know lists, and it asks for them only where there are some. */
+	if (fs->has_xattr)
+		compat_want(conn, FUSE_CAP_POSIX_ACL);
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
+	init_xattr(userdata, conn);
 	compat_want(conn, FUSE_CAP_DONT_MASK);      /* the backing file system masks, as natively */
 	compat_want(conn, FUSE_CAP_ATOMIC_O_TRUNC); /* an open is refused, or truncates, as one */
 	compat_want(conn, FUSE_CAP_AUTO_INVAL_DATA); /* pages go with another time stamp or size */
@@ -287,6 +306,47 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 		fuse_reply_err(req, EOPNOTSUPP); /* the kernel copies by itself */
 }
 
+/* The first ENOSYS switches each of the four off in the kernel: nothing is asked any more. */
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags)
+{
+	if (fs_of(req)->has_xattr)
+		DISPATCH(ino, setxattr, EOPNOTSUPP, name, value, size, flags);
+	else
+		fuse_reply_err(req, ENOSYS);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	/* ENODATA: to the kernel's question for an access list, another answer is a refusal. */
+	if (fs_of(req)->has_xattr)
+		DISPATCH(ino, getxattr, ENODATA, name, size);
+	else
+		fuse_reply_err(req, ENOSYS);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct node *node = node_of(req, ino);
+
+	if (!fs_of(req)->has_xattr)
+		fuse_reply_err(req, ENOSYS);
+	else if (node->kind->listxattr)
+		node->kind->listxattr(fs_of(req), req, node, size);
+	else if (size)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_xattr(req, 0);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	if (fs_of(req)->has_xattr)
+		DISPATCH(ino, removexattr, EOPNOTSUPP, name);
+	else
+		fuse_reply_err(req, ENOSYS);
+}
+
 const struct fuse_lowlevel_ops ops_table = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -318,4 +378,8 @@ const struct fuse_lowlevel_ops ops_table = {
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
 	.copy_file_range = op_copy_file_range,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 };

@@ -168,6 +168,7 @@ static void check_defaults(void)
 	CHECK_INT(s.max_attempts, 2);
 	CHECK_INT(s.upload_wait_ms, 300000);
 	CHECK_INT(s.max_queue, 10000);
+	CHECK_INT(s.xattr, SWITCH_AUTO);
 }
 
 static const struct {
@@ -227,6 +228,8 @@ static const struct {
 	{"stall_timeout=99999999999999999999", "stall_timeout=9", "seconds"},
 	{"max_attempts=101", "max_attempts=101", "1 to 100"},
 	{"max_queue=0", "max_queue=0", "1 to"},
+	{"xattr=yes", "xattr=yes", "on or off"},
+	{"xattr=", "xattr= ", "on or off"},
 	{"output_root=", "output_root=", "empty"},
 	{"output_root=/dev/null/x", "output_root=/dev/null/x", ""},
 	{"cdn_base=a b", "cdn_base=a b", "one word"},
