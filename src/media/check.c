@@ -38,8 +38,8 @@ static int check_samples(const struct check *c, size_t number, const struct mp4_
 					 c->name, i, number + 1);
 		if (s->offset < c->payload_pos || s->offset > c->size_bytes - s->size)
 			return error_set(c->e, SC_VERIFY_FAILED,
-					 "%s: sample %zu of track %zu lies outside the file", c->name,
-					 i, number + 1);
+					 "%s: sample %zu of track %zu lies outside the file",
+					 c->name, i, number + 1);
 	}
 	return 0;
 }
@@ -61,11 +61,12 @@ static int check_edits(const struct check *c, size_t number, const struct mp4_tr
 	if (measured != out->shown_start - out->samples[0].pts)
 		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu begins at a wrong time",
 				 c->name, number + 1);
-	measured = index_rescale((int64_t)edit->duration, out->timescale, c->movie->timescale) - shown;
+	measured =
+		index_rescale((int64_t)edit->duration, out->timescale, c->movie->timescale) - shown;
 	if (measured > out->timescale / c->movie->timescale + 1 ||
 	    -measured > out->timescale / c->movie->timescale + 1)
-		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong duration", c->name,
-				 number + 1);
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong duration",
+				 c->name, number + 1);
 	return 0;
 }
 

@@ -16,7 +16,7 @@ struct copy_cut {
 struct copy_track {
 	const struct index_track *source;
 	struct mp4_out_sample *samples; /* owned */
-	uint32_t *numbers; /* owned; each sample's place in source->samples, rising */
+	uint32_t *numbers;              /* owned; each sample's place in source->samples, rising */
 	size_t n_samples;
 };
 
@@ -58,7 +58,8 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 
 /** What a finished clip is told to be, number and method apart; dropped is borrowed. */
 struct artifact copy_clip_artifact(const struct media_index *index, const struct copy_cut *cut,
-				   const struct copy_clip *clip, unsigned int number, char *dropped);
+				   const struct copy_clip *clip, unsigned int number,
+				   char *dropped);
 
 /** The payload of clips by a scan of packets, for sources whose index is_packets. */
 int copy_clips_by_packets(struct media_source *source, const struct copy_selection *selection,

@@ -119,20 +119,21 @@ static int collect_video(const struct index_track *t, const struct copy_cut *cut
 		if (s->pts < key_pts && s->pts < cut->start)
 			continue;
 		track->numbers[track->n_samples] = (uint32_t)i;
-		track->samples[track->n_samples++] =
-			(struct mp4_out_sample){.dts = s->dts * scale,
-						.pts = s->pts * scale,
-						.offset = s->offset,
-						.size = s->size,
-						/* A player would begin at a later recovery point. */
-						.is_sync = s->is_sync && (i == first || !s->is_gradual)};
+		track->samples[track->n_samples++] = (struct mp4_out_sample){
+			.dts = s->dts * scale,
+			.pts = s->pts * scale,
+			.offset = s->offset,
+			.size = s->size,
+			/* A player would begin at a later recovery point. */
+			.is_sync = s->is_sync && (i == first || !s->is_gradual)};
 	}
 	*ret_end_dts = (last < t->n_samples ? t->samples[last].dts : t->end_dts) * scale;
 	return 0;
 }
 
 /* Give the hidden samples of one side consecutive ticks from `from` on, in their order. */
-static void squeeze_pts(struct mp4_out_sample *samples, struct hidden *hidden, size_t n, int64_t from)
+static void squeeze_pts(struct mp4_out_sample *samples, struct hidden *hidden, size_t n,
+			int64_t from)
 {
 	qsort(hidden, n, sizeof(*hidden), compare_hidden);
 	for (size_t i = 0; i < n; i++)
@@ -142,8 +143,8 @@ static void squeeze_pts(struct mp4_out_sample *samples, struct hidden *hidden, s
 /**
  * Squeeze what is hidden (CUTTING.md, "The squeezed pre-roll"): before `start` it ends up in the
  * ticks right before it, from `end` on in those right after it; decode times before the first
- * shown sample and behind the last become one tick each. What that takes from the whole is given to the last sample,
- * so that frames by duration stay the source's frame rate.
+ * shown sample and behind the last become one tick each. What that takes from the whole is given to
+ * the last sample, so that frames by duration stay the source's frame rate.
  */
 static int squeeze(struct mp4_out_track *out, struct mp4_out_sample *samples, int64_t *ret_last_pts)
 {
@@ -216,7 +217,8 @@ static int build_video(const struct index_track *t, const struct copy_cut *cut,
 	out->shown_end = cut->end * scale;
 	fine = track->samples[0].pts;
 	if (fine < out->shown_start)
-		clip->hidden_head_us = index_rescale(out->shown_start - fine, 1000000, out->timescale);
+		clip->hidden_head_us =
+			index_rescale(out->shown_start - fine, 1000000, out->timescale);
 	r = squeeze(out, track->samples, &last_pts);
 	if (r < 0)
 		return r;
@@ -260,7 +262,8 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 	first = packet_at(t, shown);
 	/* In a gap behind a packet nothing sounds: begin late, with the next one. */
 	if (first + 1 < t->n_samples && t->samples[first].dts + t->frame_ticks <= shown &&
-	    t->samples[first + 1].dts - t->samples[first].dts > t->frame_ticks + t->frame_ticks / 4) {
+	    t->samples[first + 1].dts - t->samples[first].dts >
+		    t->frame_ticks + t->frame_ticks / 4) {
 		shown = t->samples[++first].dts;
 		if (shown >= end)
 			return -ENODATA;
@@ -277,10 +280,14 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 		const struct index_sample *s = &t->samples[i];
 
 		track->numbers[track->n_samples] = (uint32_t)i;
-		track->samples[track->n_samples++] = (struct mp4_out_sample){
-			.dts = s->dts, .pts = s->dts, .offset = s->offset, .size = s->size, .is_sync = true};
+		track->samples[track->n_samples++] = (struct mp4_out_sample){.dts = s->dts,
+									     .pts = s->dts,
+									     .offset = s->offset,
+									     .size = s->size,
+									     .is_sync = true};
 	}
-	/* A gap behind the hidden packet would be taken for sound of its by players that skip samples. */
+	/* A gap behind the hidden packet would be taken for sound of its by players that skip
+	 * samples. */
 	if (track->n_samples > 1 && track->samples[1].dts <= shown &&
 	    track->samples[1].dts - track->samples[0].dts > t->frame_ticks)
 		track->samples[0].dts = track->samples[0].pts =
@@ -300,13 +307,15 @@ static bool is_shown(const struct mp4_out_track *out, size_t i)
 	int64_t end = i + 1 < out->n_samples ? out->samples[i + 1].dts : out->end_dts;
 
 	if (out->is_video)
-		return out->samples[i].pts >= out->shown_start && out->samples[i].pts < out->shown_end;
+		return out->samples[i].pts >= out->shown_start &&
+		       out->samples[i].pts < out->shown_end;
 	return out->samples[i].pts < out->shown_end && end > out->shown_start;
 }
 
 static int compare_ranges(const void *a, const void *b)
 {
-	int64_t x = ((const struct mp4_range *)a)->offset, y = ((const struct mp4_range *)b)->offset;
+	int64_t x = ((const struct mp4_range *)a)->offset,
+		y = ((const struct mp4_range *)b)->offset;
 
 	return (x > y) - (x < y);
 }
@@ -323,7 +332,8 @@ static size_t merge_ranges(struct mp4_range *ranges, size_t n, int64_t gap_bytes
 
 		high = (high + MP4_BLOCK - 1) / MP4_BLOCK * MP4_BLOCK;
 		high = high < size_bytes ? high : size_bytes;
-		if (kept && low - (ranges[kept - 1].offset + ranges[kept - 1].length) <= gap_bytes) {
+		if (kept &&
+		    low - (ranges[kept - 1].offset + ranges[kept - 1].length) <= gap_bytes) {
 			struct mp4_range *before = &ranges[kept - 1];
 
 			if (high > before->offset + before->length)
@@ -362,7 +372,8 @@ static int build_ranges(struct copy_clip *clip, int64_t size_bytes)
 	low = ranges[0].offset;
 	clip->movie.ranges = ranges;
 	clip->movie.n_ranges = merge_ranges(
-		ranges, n, high - low > used + used / 4 ? RANGE_GAP_BYTES : INT64_MAX / 2, size_bytes);
+		ranges, n, high - low > used + used / 4 ? RANGE_GAP_BYTES : INT64_MAX / 2,
+		size_bytes);
 	return 0;
 }
 
@@ -382,7 +393,8 @@ static int build_packet_places(struct copy_clip *clip)
 		for (size_t k = 0; k < clip->movie.n_tracks; k++) {
 			struct copy_track *t = &clip->tracks[k];
 
-			if (next[k] < t->n_samples && (!s || t->samples[next[k]].offset < s->offset)) {
+			if (next[k] < t->n_samples &&
+			    (!s || t->samples[next[k]].offset < s->offset)) {
 				s = &t->samples[next[k]];
 				from = k;
 			}

@@ -127,17 +127,17 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	if (r < 0)
 		return r;
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
-	r = source->index->is_packets ? copy_clips_by_packets(source, &selection, cuts, n_cuts,
-							      dropped, &set, e)
-				      : copy_by_place(source, &selection, cuts, n_cuts, dropped,
-						      &set, e);
+	r = source->index->is_packets
+		    ? copy_clips_by_packets(source, &selection, cuts, n_cuts, dropped, &set, e)
+		    : copy_by_place(source, &selection, cuts, n_cuts, dropped, &set, e);
 	if (r == 0)
 		r = clip_set_sync(&set, e);
 	clip_set_finish(&set);
 	if (r == 0 && heads.n_long)
-		listener_warning(source->listener,
-				 "%u clips carry more than 2 s of hidden picture before their first "
-				 "frame (clip %u: %.1f s), as keyframes are far apart; 'encode' has none",
-				 heads.n_long, heads.longest, (double)heads.longest_us / 1e6);
+		listener_warning(
+			source->listener,
+			"%u clips carry more than 2 s of hidden picture before their first "
+			"frame (clip %u: %.1f s), as keyframes are far apart; 'encode' has none",
+			heads.n_long, heads.longest, (double)heads.longest_us / 1e6);
 	return r;
 }

@@ -19,7 +19,7 @@
 struct filling {
 	struct copy_clip clip;
 	struct clip_file file;
-	size_t number; /* in cuts, from 0 */
+	size_t number;                 /* in cuts, from 0 */
 	size_t next[INDEX_MAX_TRACKS]; /* of each track: the sample whose packet comes next */
 	size_t n_left;
 	size_t n_all;
@@ -38,7 +38,7 @@ struct filler {
 	struct filling *active[ACTIVE_MAX]; /* owned; in the order of cuts */
 	size_t n_active;
 	struct filling *waiting; /* owned; decided, its first packet has not come */
-	size_t n_decided; /* cuts that were made a filling */
+	size_t n_decided;        /* cuts that were made a filling */
 };
 
 static void filling_free(struct filler *f, struct filling *filling)
@@ -117,7 +117,8 @@ static int put_packet(struct filler *f, struct filling *filling, const AVPacket 
 		if (!s || s->offset != offset)
 			continue;
 		if (s->size != (uint32_t)packet->size)
-			return error_set(f->e, SC_UPLOAD_CHANGED, "the upload changed while it was cut");
+			return error_set(f->e, SC_UPLOAD_CHANGED,
+					 "the upload changed while it was cut");
 		out = &filling->clip.tracks[k].samples[filling->next[k]];
 		r = file_pwrite_all(filling->file.fd, packet->data, (size_t)packet->size,
 				    filling->file.header.payload_pos + out->offset);
@@ -135,10 +136,9 @@ static int finish_complete(struct filler *f)
 {
 	while (f->n_active && !f->active[0]->n_left) {
 		struct filling *filling = f->active[0];
-		struct artifact artifact =
-			copy_clip_artifact(f->source->index, &f->cuts[filling->number],
-					   &filling->clip, (unsigned int)filling->number + 1,
-					   f->dropped);
+		struct artifact artifact = copy_clip_artifact(
+			f->source->index, &f->cuts[filling->number], &filling->clip,
+			(unsigned int)filling->number + 1, f->dropped);
 		int r = clip_file_finish(f->set, &filling->clip.movie, &filling->file, &artifact,
 					 f->e);
 
@@ -150,7 +150,8 @@ static int finish_complete(struct filler *f)
 	}
 	if (f->n_active)
 		listener_clip_progress(f->source->listener,
-				       1 - (double)f->active[0]->n_left / (double)f->active[0]->n_all);
+				       1 - (double)f->active[0]->n_left /
+						       (double)f->active[0]->n_all);
 	return 0;
 }
 

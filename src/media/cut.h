@@ -42,10 +42,10 @@ struct clip_file {
 	char tmp_name[40];
 	struct mp4_header header;
 };
-#define CLIP_FILE_NONE                                                                             \
-	(struct clip_file)                                                                         \
-	{                                                                                          \
-		.fd = -1                                                                           \
+#define CLIP_FILE_NONE     \
+	(struct clip_file) \
+	{                  \
+		.fd = -1   \
 	}
 
 /** Create the temporary file and write the header; the payload goes to clip->header.payload_pos. */

@@ -107,7 +107,8 @@ static void drop_undecodable_start(struct index_track *t, const struct media_lis
 	while (first < t->n_samples && !t->samples[first].is_sync)
 		first++;
 	if (first == t->n_samples) {
-		/* No keyframe at all: intra refresh without marks, or damage. Begin at the beginning. */
+		/* No keyframe at all: intra refresh without marks, or damage. Begin at the
+		 * beginning. */
 		if (t->n_samples)
 			t->samples[0].is_sync = true;
 		listener_warning(listener, "the picture has no keyframe marked; it is cut as if it "
@@ -121,10 +122,11 @@ static void drop_undecodable_start(struct index_track *t, const struct media_lis
 	dropped = t->n_samples - kept;
 	t->n_samples = kept;
 	if (dropped)
-		listener_warning(listener,
-				 "the first %zu frames come before the first keyframe and cannot be "
-				 "decoded",
-				 dropped);
+		listener_warning(
+			listener,
+			"the first %zu frames come before the first keyframe and cannot be "
+			"decoded",
+			dropped);
 }
 
 static int list_sync(struct index_track *t)
@@ -176,7 +178,8 @@ static uint32_t usual_ticks(const struct index_track *t, int64_t fallback)
 	return fallback >= 1 && fallback <= UINT32_MAX ? (uint32_t)fallback : 1;
 }
 
-/* Leading pictures follow their keyframe at once, and there are at most as many as a decoder holds. */
+/* Leading pictures follow their keyframe at once, and there are at most as many as a decoder holds.
+ */
 static bool has_leading_pictures(const struct index_track *t)
 {
 	for (size_t k = 0; k < t->n_sync; k++)
@@ -229,7 +232,8 @@ int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t 
 		track->samples[i].is_sync = true;
 		track->samples[i].pts = track->samples[i].dts;
 	}
-	track->shown_start = track->samples[0].pts > edit_start ? track->samples[0].pts : edit_start;
+	track->shown_start =
+		track->samples[0].pts > edit_start ? track->samples[0].pts : edit_start;
 	track->shown_end = track->end_dts < edit_end ? track->end_dts : edit_end;
 	track->frame_ticks = usual_ticks(track, last_ticks);
 	return track->shown_start < track->shown_end ? 0 : -ENODATA;

@@ -18,7 +18,7 @@
 
 /* More than a day of picture and sound; the index then takes 400 MB. */
 #define INDEX_MAX_SAMPLES 10000000
-#define INDEX_MAX_TRACKS 64
+#define INDEX_MAX_TRACKS  64
 
 struct index_sample {
 	int64_t dts;
@@ -30,12 +30,12 @@ struct index_sample {
 };
 
 struct index_track {
-	bool is_video; /* else sound */
-	bool is_copyable; /* H.264 or AAC with all that MP4 needs: stsd and samples are there */
+	bool is_video;        /* else sound */
+	bool is_copyable;     /* H.264 or AAC with all that MP4 needs: stsd and samples are there */
 	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
-	bool is_rolling; /* a packet needs the one before it: AAC */
+	bool is_rolling;      /* a packet needs the one before it: AAC */
 	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */
-	char codec[24]; /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
+	char codec[24];      /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
 	unsigned int number; /* in the file: MP4's track or libavformat's stream index, from 0 */
 	uint32_t timescale;
 	struct index_sample *samples; /* owned; decode order; may be empty when not copyable */
@@ -44,12 +44,12 @@ struct index_track {
 	size_t n_sync;
 	int64_t *shown; /* owned; picture only: pts of the presented samples, rising */
 	size_t n_shown;
-	int64_t max_lag;  /* no sample's pts lies further before its dts; >= 0 */
-	int64_t max_lead; /* nor further behind it; >= 0 */
+	int64_t max_lag;     /* no sample's pts lies further before its dts; >= 0 */
+	int64_t max_lead;    /* nor further behind it; >= 0 */
 	int64_t shown_start; /* the first presented pts (sound: to the sample) */
 	int64_t shown_end;   /* end of presentation: the largest pts plus its duration */
 	int64_t end_dts;     /* dts of the last sample plus its duration */
-	uint8_t *stsd; /* owned; as mp4_out_track.stsd */
+	uint8_t *stsd;       /* owned; as mp4_out_track.stsd */
 	size_t stsd_len;
 	uint32_t frame_ticks; /* usual duration of a sample, > 0 */
 	uint16_t alternate_group;
@@ -64,7 +64,7 @@ struct media_index {
 	size_t n_tracks;
 	bool is_packets; /* found by libavformat: bytes are fetched as packets, not by place */
 	uint32_t creation_time; /* seconds since 1904, 0 unknown */
-	char *dropped; /* owned; JSON array of strings: streams that are left out */
+	char *dropped;          /* owned; JSON array of strings: streams that are left out */
 	/* libavformat's time minus this (zero / zero_timescale seconds) is the presented time. */
 	int64_t zero;
 	uint32_t zero_timescale;
@@ -117,7 +117,8 @@ bool index_mp4_is_simple(const struct mp4_file *file);
  *  the keyframes' first bytes are looked at.
  *  Codes: UPLOAD_INCOMPLETE, INVALID_MEDIA, LIMIT_EXCEEDED, IO_ERROR, OUT_OF_MEMORY */
 int index_from_mp4(const struct mp4_file *file, const struct mp4_input *input,
-		   const struct media_listener *listener, struct error *e, struct media_index **ret);
+		   const struct media_listener *listener, struct error *e,
+		   struct media_index **ret);
 /** From one linear scan of packets. The same codes. */
 int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,
 		       struct error *e, struct media_index **ret);

@@ -15,7 +15,7 @@
 
 #define HANDLER_VIDEO FOURCC('v', 'i', 'd', 'e')
 #define HANDLER_SOUND FOURCC('s', 'o', 'u', 'n')
-#define TKHD_ENABLED 1u
+#define TKHD_ENABLED  1u
 
 struct build {
 	const struct mp4_file *file;
@@ -66,10 +66,11 @@ static struct edit_part read_edits(const struct mp4_file *file, const struct mp4
 			delay += duration;
 			continue;
 		}
-		part.media_time = edit->media_time < INT64_MAX / 4 ? edit->media_time : INT64_MAX / 4;
+		part.media_time =
+			edit->media_time < INT64_MAX / 4 ? edit->media_time : INT64_MAX / 4;
 		if (duration && file->timescale)
-			part.duration = index_rescale((int64_t)duration, t->timescale,
-						      file->timescale);
+			part.duration =
+				index_rescale((int64_t)duration, t->timescale, file->timescale);
 		break;
 	}
 	if (file->timescale && delay < INT64_MAX / 4)
@@ -83,9 +84,10 @@ static const char *kind_of(const struct mp4_track *t)
 		char handler[5];
 		const char *kind;
 	} kinds[] = {
-		{"vide", "video"}, {"soun", "audio"}, {"sbtl", "subtitle"}, {"text", "text"},
-		{"subt", "subtitle"}, {"clcp", "captions"}, {"tmcd", "timecode"}, {"meta", "metadata"},
-		{"hint", "hint"}, {"subp", "subtitle"},
+		{"vide", "video"},    {"soun", "audio"},    {"sbtl", "subtitle"},
+		{"text", "text"},     {"subt", "subtitle"}, {"clcp", "captions"},
+		{"tmcd", "timecode"}, {"meta", "metadata"}, {"hint", "hint"},
+		{"subp", "subtitle"},
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(kinds); i++)
@@ -94,7 +96,8 @@ static const char *kind_of(const struct mp4_track *t)
 	return "data";
 }
 
-/* The picture: enabled before disabled, larger before smaller, H.264 before what must be decoded. */
+/* The picture: enabled before disabled, larger before smaller, H.264 before what must be decoded.
+ */
 static const struct mp4_track *pick_video(const struct mp4_file *file)
 {
 	const struct mp4_track *best = NULL;
@@ -106,7 +109,8 @@ static const struct mp4_track *pick_video(const struct mp4_file *file)
 		uint64_t score;
 
 		entry_read_info(t, &info);
-		if (t->handler != HANDLER_VIDEO || !t->n_samples || !t->timescale || info.is_picture)
+		if (t->handler != HANDLER_VIDEO || !t->n_samples || !t->timescale ||
+		    info.is_picture)
 			continue;
 		score = 1 + ((uint64_t)(t->width >> 16) * (t->height >> 16));
 		score |= (t->flags & TKHD_ENABLED) ? 1ull << 40 : 0;
@@ -172,15 +176,16 @@ static int drop_outside(struct build *b, const struct mp4_track *t, struct mp4_s
 		return 0;
 	bound = (end - start) / 100 > t->timescale ? (end - start) / 100 : t->timescale;
 	if (!kept || end - held > bound)
-		return error_set(b->e, SC_UPLOAD_INCOMPLETE,
-				 "the upload ends early: its index names %.3f s, its bytes hold %.3f s",
-				 (double)(end - start) / t->timescale,
-				 kept ? (double)(held - start) / t->timescale : 0.0);
-	listener_warning(b->listener,
-			 "%zu samples of stream %u lie outside the file and are left out, the first "
-			 "at %.3f s",
-			 *n - kept, (unsigned int)(t - b->file->tracks),
-			 (double)first_lost / t->timescale);
+		return error_set(
+			b->e, SC_UPLOAD_INCOMPLETE,
+			"the upload ends early: its index names %.3f s, its bytes hold %.3f s",
+			(double)(end - start) / t->timescale,
+			kept ? (double)(held - start) / t->timescale : 0.0);
+	listener_warning(
+		b->listener,
+		"%zu samples of stream %u lie outside the file and are left out, the first "
+		"at %.3f s",
+		*n - kept, (unsigned int)(t - b->file->tracks), (double)first_lost / t->timescale);
 	*n = kept;
 	return 0;
 }
@@ -231,7 +236,8 @@ static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct 
 		index_note_picture(s, &picture);
 		n_intra += s->is_sync && !s->is_gradual;
 		if (!t->has_sync_table && picture.has_slice && !picture.is_idr && picture.is_intra)
-			s->is_gradual = true; /* for now: an I picture, by its own word no keyframe */
+			s->is_gradual =
+				true; /* for now: an I picture, by its own word no keyframe */
 	}
 	for (size_t i = 0; i < track->n_samples && !t->has_sync_table; i++) {
 		struct index_sample *s = &track->samples[i];
@@ -351,7 +357,8 @@ static int add_track(struct build *b, const struct mp4_track *t)
 
 	entry_read_info(t, &info);
 	if (info.is_encrypted)
-		return error_set(b->e, SC_INVALID_MEDIA, "the upload is encrypted (%s)", info.codec);
+		return error_set(b->e, SC_INVALID_MEDIA, "the upload is encrypted (%s)",
+				 info.codec);
 	if (t->is_external)
 		return error_set(b->e, SC_INVALID_MEDIA,
 				 "the upload only refers to another file that holds its %s",

@@ -18,8 +18,8 @@
 struct scan_track {
 	struct index_sample *samples; /* owned; pts in the stream's own ticks */
 	size_t n, cap;
-	bool has_dts; /* every packet so far had one */
-	bool lacks_pts; /* some packet had none: the order of showing is not known */
+	bool has_dts;    /* every packet so far had one */
+	bool lacks_pts;  /* some packet had none: the order of showing is not known */
 	bool has_hidden; /* packets that an edit list hides */
 	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
 	int64_t last_ticks; /* duration of the packet with the largest pts; 0 unknown */
@@ -51,7 +51,8 @@ static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 	if (!s->is_sync || par->codec_id != AV_CODEC_ID_H264 || par->extradata_size < 7 ||
 	    par->extradata[0] != 1)
 		return;
-	nal_read_picture(packet->data, (size_t)packet->size, (par->extradata[4] & 3) + 1u, &picture);
+	nal_read_picture(packet->data, (size_t)packet->size, (par->extradata[4] & 3) + 1u,
+			 &picture);
 	index_note_picture(s, &picture);
 }
 
@@ -198,9 +199,9 @@ static void complete_sound(const AVStream *st, struct index_track *t)
 static const int32_t *display_matrix(const AVStream *st)
 {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
-	const AVPacketSideData *side = av_packet_side_data_get(
-		st->codecpar->coded_side_data, st->codecpar->nb_coded_side_data,
-		AV_PKT_DATA_DISPLAYMATRIX);
+	const AVPacketSideData *side = av_packet_side_data_get(st->codecpar->coded_side_data,
+							       st->codecpar->nb_coded_side_data,
+							       AV_PKT_DATA_DISPLAYMATRIX);
 
 	return side && side->size >= 36 ? (const int32_t *)(const void *)side->data : NULL;
 #else
@@ -255,7 +256,8 @@ static int describe_sound(const AVStream *st, struct index_track *t, struct buf 
 		.rate = (uint32_t)par->sample_rate,
 		.config = par->extradata,
 		.config_len = (size_t)(par->extradata_size > 0 ? par->extradata_size : 0),
-		.bit_rate = (uint32_t)(par->bit_rate > 0 && par->bit_rate < 10000000 ? par->bit_rate : 0),
+		.bit_rate = (uint32_t)(par->bit_rate > 0 && par->bit_rate < 10000000 ? par->bit_rate
+										     : 0),
 	};
 
 	t->is_rolling = par->codec_id == AV_CODEC_ID_AAC;
@@ -334,7 +336,8 @@ static int add_track(struct scan *scan, size_t number)
 	if (r < 0)
 		return error_from_errno(scan->e, r, "reading the upload's index");
 	if (t->is_video)
-		t->end_dts = t->samples[t->n_samples - 1].dts + (from->last_ticks > 0 ? from->last_ticks : 1);
+		t->end_dts = t->samples[t->n_samples - 1].dts +
+			     (from->last_ticks > 0 ? from->last_ticks : 1);
 	else
 		complete_sound(st, t);
 	return 0;
@@ -402,10 +405,11 @@ static int check_end(struct scan *scan)
 	}
 	end += index_ticks_to_us(scan->index->zero, scan->index->zero_timescale);
 	if (declared - end > bound)
-		return error_set(scan->e, SC_UPLOAD_INCOMPLETE,
-				 "the upload ends early: its header claims %.3f s, its packets end at "
-				 "%.3f s",
-				 (double)declared / 1e6, (double)end / 1e6);
+		return error_set(
+			scan->e, SC_UPLOAD_INCOMPLETE,
+			"the upload ends early: its header claims %.3f s, its packets end at "
+			"%.3f s",
+			(double)declared / 1e6, (double)end / 1e6);
 	return 0;
 }
 
@@ -427,8 +431,9 @@ static int list_dropped(struct scan *scan)
 	if (!dropped.len)
 		buf_add_str(&dropped, "[]");
 	scan->index->dropped = buf_take(&dropped, NULL);
-	return scan->index->dropped ? 0
-				    : error_from_errno(scan->e, -ENOMEM, "reading the upload's index");
+	return scan->index->dropped
+		       ? 0
+		       : error_from_errno(scan->e, -ENOMEM, "reading the upload's index");
 }
 
 static int scan_packets(struct scan *scan)
@@ -480,7 +485,8 @@ static int make_tracks(struct scan *scan)
 	}
 	index->n_tracks = kept;
 	return kept ? 0
-		    : error_set(scan->e, SC_INVALID_MEDIA, "the upload presents no picture and no sound");
+		    : error_set(scan->e, SC_INVALID_MEDIA,
+				"the upload presents no picture and no sound");
 }
 
 int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,

@@ -22,7 +22,10 @@ static const struct {
 	size_t len;
 	const char *what;
 } impostors[] = {
-#define MAGIC(at, bytes, what) {at, bytes, sizeof(bytes) - 1, what}
+#define MAGIC(at, bytes, what)                     \
+	{                                          \
+		at, bytes, sizeof(bytes) - 1, what \
+	}
 	MAGIC(0, "%PDF-", "a PDF document"),
 	MAGIC(0, "\xff\xd8\xff", "a JPEG picture"),
 	MAGIC(0, "\x89PNG\r\n", "a PNG picture"),
@@ -38,11 +41,17 @@ static const struct {
 	MAGIC(0, "PK\x03\x04", "a ZIP archive or an office document"),
 	MAGIC(0, "\x1f\x8b", "a gzip archive"),
 	MAGIC(0, "BZh", "a bzip2 archive"),
-	MAGIC(0, "\xfd" "7zXZ\0", "an xz archive"),
+	MAGIC(0,
+	      "\xfd"
+	      "7zXZ\0",
+	      "an xz archive"),
 	MAGIC(0, "7z\xbc\xaf\x27\x1c", "a 7z archive"),
 	MAGIC(0, "Rar!", "a RAR archive"),
 	MAGIC(257, "ustar", "a tar archive"),
-	MAGIC(0, "\x7f" "ELF", "a program"),
+	MAGIC(0,
+	      "\x7f"
+	      "ELF",
+	      "a program"),
 	MAGIC(0, "#EXTM3U", "a playlist, which only names other files"),
 	MAGIC(0, "ffconcat", "a list of files, which only names others"),
 	MAGIC(0, "<?xml", "an XML text"),
@@ -98,7 +107,8 @@ static int open_index(struct media_source *source, struct error *e)
 		return error_set(e, SC_UPLOAD_INCOMPLETE, "the upload is empty");
 	what = looks_like(head, (size_t)len);
 	if (what)
-		return error_set(e, SC_INVALID_MEDIA, "the upload is no video: it looks like %s", what);
+		return error_set(e, SC_INVALID_MEDIA, "the upload is no video: it looks like %s",
+				 what);
 	if (mp4_is_likely(head, (size_t)len)) {
 		int r = open_mp4(source, e);
 

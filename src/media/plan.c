@@ -227,8 +227,8 @@ int plan_ranges(const struct media_index *index, const struct media_listener *li
 	p.end_us = index_ticks_to_us(p.track->shown_end, p.track->timescale);
 	if (p.track->n_shown && p.end_us <= last_frame_us(p.track))
 		p.end_us = last_frame_us(p.track) + 1;
-	p.max_ranges = max_clips && max_clips <= REQUEST_MAX_CLIPS ? max_clips
-								 : REQUEST_MAX_CLIPS + 1;
+	p.max_ranges =
+		max_clips && max_clips <= REQUEST_MAX_CLIPS ? max_clips : REQUEST_MAX_CLIPS + 1;
 	if (!n_ranges && clip_duration_us <= 0)
 		return error_set(e, SC_INVALID_REQUEST, "a clip's duration must be over 0");
 	if (n_ranges)

@@ -53,9 +53,8 @@ static size_t parse_ranges(char *text, struct clip_range *ranges, size_t max)
 static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, struct error *e)
 {
 	static struct clip_range ranges[REQUEST_MAX_CLIPS];
-	const struct media_listener listener = {.context = (void *)(uintptr_t) "",
-						.log = say,
-						.warning = say_warning};
+	const struct media_listener listener = {
+		.context = (void *)(uintptr_t) "", .log = say, .warning = say_warning};
 	auto_of(media_source) struct media_source *source = NULL;
 	struct media_plan plan = {0};
 	size_t n = argc > 6 ? parse_ranges(argv[6], ranges, REQUEST_MAX_CLIPS) : 0;
@@ -79,8 +78,9 @@ int main(int argc, char **argv)
 	enum cut_mode mode;
 
 	if (argc < 6 || argc > 7 || cut_mode_from_name(argv[3], &mode) < 0) {
-		fprintf(stderr, "usage: cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS "
-				"[START-END,…]\n");
+		fprintf(stderr,
+			"usage: cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS "
+			"[START-END,…]\n");
 		return 2;
 	}
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);

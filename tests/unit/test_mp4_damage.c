@@ -161,8 +161,8 @@ static int make_file(struct buf *out, int64_t *ret_size)
 /* One kind of damage, somewhere. */
 static void damage(uint8_t *data, size_t len)
 {
-	static const uint32_t words[] = {0, 1, 8, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff8,
-					 0x10000, 0xffff};
+	static const uint32_t words[] = {0,          1,          8,       0x7fffffff, 0x80000000,
+					 0xffffffff, 0xfffffff8, 0x10000, 0xffff};
 	static const char types[][5] = {"stco", "co64", "stsz", "stz2", "stsc", "stts", "ctts",
 					"elst", "trak", "cmov", "mvex", "esds", "wave", "stsd"};
 	size_t at = rng((uint32_t)len), count = 1 + rng(4);
@@ -240,8 +240,8 @@ int main(int argc, char **argv)
 		if (check_failures != failures)
 			fprintf(stderr, "seed %zu\n", (size_t)seed + round);
 	}
-	printf("%zu read, %zu of them indexed; incomplete %zu, invalid %zu, over a limit %zu\n", n_read,
-	       n_indexed, n_codes[SC_UPLOAD_INCOMPLETE], n_codes[SC_INVALID_MEDIA],
+	printf("%zu read, %zu of them indexed; incomplete %zu, invalid %zu, over a limit %zu\n",
+	       n_read, n_indexed, n_codes[SC_UPLOAD_INCOMPLETE], n_codes[SC_INVALID_MEDIA],
 	       n_codes[SC_LIMIT_EXCEEDED]);
 	/* Damage must have gone both ways, or nothing was tried. */
 	CHECK(argc > 1 || n_indexed > rounds / 20);

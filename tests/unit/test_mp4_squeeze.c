@@ -60,7 +60,8 @@ static struct media_index *make_index(unsigned long seed)
 {
 	static const struct {
 		uint32_t timescale, frame_ticks;
-	} rates[] = {{30000, 1001}, {24000, 1001}, {90000, 3600}, {1000, 33}, {600, 20}, {12800, 512}};
+	} rates[] = {{30000, 1001}, {24000, 1001}, {90000, 3600},
+		     {1000, 33},    {600, 20},     {12800, 512}};
 	struct media_index *index = calloc(1, sizeof(*index));
 	struct index_track *t;
 	int64_t offset = 10000, delay = 4;

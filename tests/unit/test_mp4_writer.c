@@ -9,10 +9,10 @@
 #include "check.h"
 #include "storyclip/common/file.h"
 
-static const uint8_t video_stsd[] = {0, 0, 0, 1, 0, 0, 0, 16, 'a', 'v', 'c', '1',
-				     0, 0, 0, 0, 0, 0, 0, 1};
-static const uint8_t sound_stsd[] = {0, 0, 0, 1, 0, 0, 0, 16, 'm', 'p', '4', 'a',
-				     0, 0, 0, 0, 0, 0, 0, 1};
+static const uint8_t video_stsd[] = {0,   0,   0, 1, 0, 0, 0, 16, 'a', 'v',
+				     'c', '1', 0, 0, 0, 0, 0, 0,  0,   1};
+static const uint8_t sound_stsd[] = {0,   0,   0, 1, 0, 0, 0, 16, 'm', 'p',
+				     '4', 'a', 0, 0, 0, 0, 0, 0,  0,   1};
 
 struct memory {
 	const char *data;
@@ -74,8 +74,9 @@ static void check_samples(const struct mp4_file *file, const struct mp4_movie *m
 	REQUIRE(n == meant->n_samples);
 	shift = samples[0].pts - meant->samples[0].pts;
 	for (size_t i = 0; i < n; i++) {
-		int64_t place = payload_pos, end = i + 1 < n ? samples[i + 1].dts
-							     : meant->end_dts - meant->samples[0].dts;
+		int64_t place = payload_pos, end = i + 1 < n
+							   ? samples[i + 1].dts
+							   : meant->end_dts - meant->samples[0].dts;
 
 		for (size_t k = 0; k < movie->n_ranges; k++) {
 			const struct mp4_range *r = &movie->ranges[k];
@@ -244,8 +245,9 @@ static void test_large(void)
 
 static void test_refusals(void)
 {
-	struct mp4_out_sample samples[2] = {{.dts = 0, .pts = 0, .offset = 0, .size = 10, .is_sync = true},
-					    {.dts = 10, .pts = 10, .offset = 10, .size = 10}};
+	struct mp4_out_sample samples[2] = {
+		{.dts = 0, .pts = 0, .offset = 0, .size = 10, .is_sync = true},
+		{.dts = 10, .pts = 10, .offset = 10, .size = 10}};
 	struct mp4_range ranges[2] = {{0, 20}, {10, 20}};
 	struct mp4_out_track track = {.is_video = true,
 				      .timescale = 10,
@@ -286,10 +288,11 @@ static void count_bytes(void *context, uint64_t bytes)
 }
 
 /* Ranges arrive behind the header, byte for byte; from a pipe-like source too short: ENODATA. */
-static void test_payload(int (*open_file)(void))
+static void test_payload(int (*open_source)(void), int (*open_clip)(void))
 {
 	static uint8_t data[300000], got[300000];
-	struct mp4_out_sample sample = {.dts = 0, .pts = 0, .offset = 5000, .size = 10, .is_sync = true};
+	struct mp4_out_sample sample = {
+		.dts = 0, .pts = 0, .offset = 5000, .size = 10, .is_sync = true};
 	struct mp4_range ranges[] = {{4096, 8192}, {100000, 123456}};
 	struct mp4_out_track track = {.is_video = true,
 				      .timescale = 10,
@@ -302,7 +305,7 @@ static void test_payload(int (*open_file)(void))
 	struct mp4_movie movie = {
 		.timescale = 10, .tracks = &track, .n_tracks = 1, .ranges = ranges, .n_ranges = 2};
 	struct mp4_header header;
-	auto_fd int source = open_file(), fd = open_file();
+	auto_fd int source = open_source(), fd = open_clip();
 
 	REQUIRE(source >= 0 && fd >= 0);
 	for (size_t i = 0; i < sizeof(data); i++)
@@ -335,7 +338,10 @@ int main(void)
 	test_plain();
 	test_large();
 	test_refusals();
-	test_payload(open_memory);
-	test_payload(open_here);
+	test_payload(open_memory, open_memory);
+	test_payload(open_here, open_here);
+	/* Two file systems: the kernel may refuse to copy between them. */
+	test_payload(open_memory, open_here);
+	test_payload(open_here, open_memory);
 	return check_result();
 }

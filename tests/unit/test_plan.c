@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Planning: ranges tile the time line and give each frame to exactly one clip, at any frame rate. */
+/* Planning: ranges tile the time line and give each frame to exactly one clip, at any frame rate.
+ */
 #include "../../src/media/plan.h"
 #include "../../src/media/source.h"
 #include "check.h"
@@ -72,7 +73,8 @@ static void check_tiles(const struct media_index *index, const struct media_plan
 	CHECK_INT(next, t->n_shown);
 	CHECK_INT(empty, 0);
 	if (next != t->n_shown)
-		fprintf(stderr, "seed %lu: %zu ranges, the last ends at %jd us; 1/%u s, end at %jd\n", seed,
+		fprintf(stderr,
+			"seed %lu: %zu ranges, the last ends at %jd us; 1/%u s, end at %jd\n", seed,
 			plan->n_ranges, (intmax_t)plan->ranges[plan->n_ranges - 1].end_us,
 			t->timescale, (intmax_t)t->shown_end);
 }
@@ -101,7 +103,8 @@ static void test_tiling(void)
 		index = make_index(1 + rng(3000), timescale, frame_ticks,
 				   seed % 4 ? 0 : frame_ticks * 5, 1 + rng(100));
 		duration_us = seed % 2 ? 5000000 : 100000 + rng(20000000);
-		CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, duration_us, 0, NULL, 0, &e, &plan),
+		CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, duration_us, 0, NULL, 0, &e,
+				      &plan),
 			  0);
 		check_tiles(index, &plan, seed);
 		media_plan_finish(&plan);
@@ -189,7 +192,8 @@ static void test_given_ranges(void)
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
 		struct media_plan plan = {0};
 		struct error e = {0};
-		int r = plan_ranges(index, &listener, CUT_EXACT, 0, 0, &rows[i].range, 1, &e, &plan);
+		int r = plan_ranges(index, &listener, CUT_EXACT, 0, 0, &rows[i].range, 1, &e,
+				    &plan);
 		int before = check_failures;
 
 		CHECK_INT(r == 0 ? 0 : e.code, rows[i].code);
@@ -298,7 +302,8 @@ static void test_times(void)
 		tick = (int64_t)rng(2000000000) - 1000000000;
 		if (index_us_to_ticks_up(index_ticks_to_us(tick, timescale), timescale) == tick)
 			continue;
-		CHECK_INT(index_us_to_ticks_up(index_ticks_to_us(tick, timescale), timescale), tick);
+		CHECK_INT(index_us_to_ticks_up(index_ticks_to_us(tick, timescale), timescale),
+			  tick);
 		fprintf(stderr, "tick %jd of 1/%u s\n", (intmax_t)tick, timescale);
 		return;
 	}

@@ -7,7 +7,7 @@
 
 #include "storyclip/common/buf.h"
 
-#define FOURCC(a, b, c, d)                                                                         \
+#define FOURCC(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 static inline uint16_t get_be16(const uint8_t *p)

@@ -6,11 +6,11 @@
 
 #include "bytes.h"
 
-#define VIDEO_ENTRY_BYTES 86 /* box header and fixed fields; boxes follow */
-#define SOUND_ENTRY_BYTES 36
-#define ESDS_AAC 0x40
+#define VIDEO_ENTRY_BYTES   86 /* box header and fixed fields; boxes follow */
+#define SOUND_ENTRY_BYTES   36
+#define ESDS_AAC            0x40
 #define ESDS_AAC_MPEG2_MAIN 0x66
-#define ESDS_AAC_MPEG2_SSR 0x68
+#define ESDS_AAC_MPEG2_SSR  0x68
 
 struct child {
 	const uint8_t *data; /* content */
@@ -121,8 +121,8 @@ static void read_mp4a(const struct mp4_track *t, struct entry_info *ret)
 	static const struct {
 		unsigned int object_type;
 		const char *codec;
-	} others[] = {{0x69, "mp3"}, {0x6b, "mp3"}, {0xa5, "ac3"}, {0xa6, "eac3"}, {0xa9, "dts"},
-		      {0xad, "opus"}, {0xdd, "vorbis"}, {0xe1, "qcelp"}};
+	} others[] = {{0x69, "mp3"}, {0x6b, "mp3"},  {0xa5, "ac3"},    {0xa6, "eac3"},
+		      {0xa9, "dts"}, {0xad, "opus"}, {0xdd, "vorbis"}, {0xe1, "qcelp"}};
 	struct child esds;
 	unsigned int type;
 
@@ -159,15 +159,17 @@ void entry_read_info(const struct mp4_track *track, struct entry_info *ret)
 		char fourcc[5];
 		const char *codec;
 	} names[] = {
-		{"hvc1", "hevc"}, {"hev1", "hevc"}, {"dvh1", "hevc"}, {"dvhe", "hevc"},
-		{"av01", "av1"}, {"vp08", "vp8"}, {"vp09", "vp9"}, {"mp4v", "mpeg4"},
-		{"apch", "prores"}, {"apcn", "prores"}, {"apcs", "prores"}, {"apco", "prores"},
-		{"ap4h", "prores"}, {"ap4x", "prores"}, {"AVdn", "dnxhd"}, {"s263", "h263"},
-		{"ac-3", "ac3"}, {"ec-3", "eac3"}, {"Opus", "opus"}, {"fLaC", "flac"},
-		{"alac", "alac"}, {".mp3", "mp3"}, {"samr", "amr_nb"}, {"sawb", "amr_wb"},
-		{"sowt", "pcm_s16le"}, {"twos", "pcm_s16be"}, {"lpcm", "pcm"}, {"in24", "pcm_s24"},
-		{"in32", "pcm_s32"}, {"ipcm", "pcm"}, {"raw ", "pcm_u8"}, {"ulaw", "pcm_mulaw"},
-		{"alaw", "pcm_alaw"},
+		{"hvc1", "hevc"},      {"hev1", "hevc"},      {"dvh1", "hevc"},
+		{"dvhe", "hevc"},      {"av01", "av1"},       {"vp08", "vp8"},
+		{"vp09", "vp9"},       {"mp4v", "mpeg4"},     {"apch", "prores"},
+		{"apcn", "prores"},    {"apcs", "prores"},    {"apco", "prores"},
+		{"ap4h", "prores"},    {"ap4x", "prores"},    {"AVdn", "dnxhd"},
+		{"s263", "h263"},      {"ac-3", "ac3"},       {"ec-3", "eac3"},
+		{"Opus", "opus"},      {"fLaC", "flac"},      {"alac", "alac"},
+		{".mp3", "mp3"},       {"samr", "amr_nb"},    {"sawb", "amr_wb"},
+		{"sowt", "pcm_s16le"}, {"twos", "pcm_s16be"}, {"lpcm", "pcm"},
+		{"in24", "pcm_s24"},   {"in32", "pcm_s32"},   {"ipcm", "pcm"},
+		{"raw ", "pcm_u8"},    {"ulaw", "pcm_mulaw"}, {"alaw", "pcm_alaw"},
 	};
 	static const char pictures[][5] = {"jpeg", "png ", "gif ", "tiff"};
 	char fourcc[5];
@@ -264,7 +266,7 @@ int entry_build_avc(const struct entry_avc *avc, struct buf *ret)
 	put_be32(ret, 0x480000); /* 72 dpi */
 	put_be32(ret, 0x480000);
 	put_be32(ret, 0);
-	put_be16(ret, 1); /* frames per sample */
+	put_be16(ret, 1);   /* frames per sample */
 	put_zeros(ret, 32); /* compressor's name */
 	put_be16(ret, 24);
 	put_be16(ret, 0xffff);
@@ -303,8 +305,8 @@ int entry_build_aac(const struct entry_aac *aac, struct buf *ret)
 {
 	size_t entry, box, config = 5 + aac->config_len, decoder = 5 + 13 + config;
 
-	if (aac->config_len < 2 || aac->config_len > 4096 || !aac->channels ||
-	    aac->channels > 64 || !aac->rate)
+	if (aac->config_len < 2 || aac->config_len > 4096 || !aac->channels || aac->channels > 64 ||
+	    !aac->rate)
 		return -EINVAL;
 	put_be32(ret, 1);
 	entry = box_begin(ret, "mp4a");

@@ -12,7 +12,7 @@ struct entry_info {
 	char codec[24]; /* as libavcodec names it where known, else the fourcc */
 	bool is_h264;
 	bool is_aac;
-	bool is_picture;   /* a still: cover art */
+	bool is_picture; /* a still: cover art */
 	bool is_encrypted;
 	unsigned int nal_length_bytes; /* of H.264 */
 };
@@ -30,7 +30,7 @@ int entry_copy(const struct mp4_track *track, struct buf *ret);
 struct entry_avc {
 	uint16_t width, height;
 	uint32_t pixel_width, pixel_height; /* aspect of a pixel; 0 unknown */
-	const uint8_t *avcc; /* the content of avcC */
+	const uint8_t *avcc;                /* the content of avcC */
 	size_t avcc_len;
 	/* H.273 numbers for colr; all 2 (unspecified) or 0: no box */
 	uint16_t primaries, transfer, matrix;

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#define NAL_SLICE 1
-#define NAL_PARTITION_A 2
-#define NAL_IDR 5
-#define NAL_SEI 6
+#define NAL_SLICE          1
+#define NAL_PARTITION_A    2
+#define NAL_IDR            5
+#define NAL_SEI            6
 #define SEI_RECOVERY_POINT 6
 /* Enough of a unit for a slice's type, or for the messages before a picture. */
 #define UNIT_BYTES 4096

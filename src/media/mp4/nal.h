@@ -12,7 +12,7 @@
 struct nal_picture {
 	bool has_slice; /* the first slice was reached; else the rest says nothing */
 	bool is_idr;
-	bool is_intra; /* its first slice refers to no other picture */
+	bool is_intra;       /* its first slice refers to no other picture */
 	int recovery_frames; /* after so many frames all is right; -1: no recovery point */
 };
 

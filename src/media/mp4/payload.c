@@ -10,13 +10,13 @@
 #include "storyclip/common/file.h"
 
 /* Small enough that a slow disk is seen to move, large enough not to matter. */
-#define PAYLOAD_STEP_BYTES (8 << 20)
+#define PAYLOAD_STEP_BYTES   (8 << 20)
 #define PAYLOAD_BUFFER_BYTES (256 << 10)
 
 struct payload_copy {
 	int source_fd;
 	int fd;
-	bool is_plain; /* the kernel has refused to copy between these two: read and write */
+	bool is_plain;   /* the kernel has refused to copy between these two: read and write */
 	uint8_t *buffer; /* of plain copying */
 	void (*worked)(void *context, uint64_t bytes);
 	void *context;
@@ -24,8 +24,7 @@ struct payload_copy {
 
 static bool is_refusal(int err)
 {
-	return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP ||
-	       err == EPERM;
+	return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP || err == EPERM;
 }
 
 /** Copy some of it. @return bytes handled, > 0, or a negative errno */
@@ -45,7 +44,8 @@ static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, in
 			return n;
 		if (n < 0 && !is_refusal(errno))
 			return -errno;
-		/* 0 is the end of the file, or a file system whose files have no size: reading tells. */
+		/* 0 is the end of the file, or a file system whose files have no size: reading
+		 * tells. */
 		copy->is_plain = true;
 	}
 	if (!copy->buffer)

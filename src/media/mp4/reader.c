@@ -36,8 +36,9 @@ static ssize_t read_fd(void *context, void *data, size_t len, int64_t offset)
 
 struct mp4_input mp4_input_from_fd(const int *fd_storage, int64_t size_bytes)
 {
-	return (struct mp4_input){
-		.read = read_fd, .context = (void *)(uintptr_t)fd_storage, .size_bytes = size_bytes};
+	return (struct mp4_input){.read = read_fd,
+				  .context = (void *)(uintptr_t)fd_storage,
+				  .size_bytes = size_bytes};
 }
 
 /**
@@ -89,7 +90,8 @@ static int parse_boxes(struct parser *p, struct span box, const struct box_rule 
 }
 
 /* A full box's version, and what follows version and flags. */
-static int full_box(struct span *box, size_t min_len, unsigned int *ret_version, uint32_t *ret_flags)
+static int full_box(struct span *box, size_t min_len, unsigned int *ret_version,
+		    uint32_t *ret_flags)
 {
 	if (box->len < 4 || box->len - 4 < min_len)
 		return -EBADMSG;
@@ -482,7 +484,8 @@ static int read_moov(const struct mp4_input *in, int64_t at, int64_t size, struc
 	if (n < 0)
 		return error_from_errno(e, (int)n, "reading the upload's index");
 	if (n < size)
-		return error_set(e, SC_UPLOAD_INCOMPLETE, "the upload ends within its index (moov)");
+		return error_set(e, SC_UPLOAD_INCOMPLETE,
+				 "the upload ends within its index (moov)");
 	file->moov_len = (size_t)size;
 	return 0;
 }
@@ -523,9 +526,10 @@ static int find_moov(const struct mp4_input *in, struct error *e, struct mp4_fil
 			break;
 		at += (int64_t)size;
 	}
-	return error_set(e, SC_UPLOAD_INCOMPLETE,
-			 "the upload has no index (moov): it was cut off, or its recording was never "
-			 "ended");
+	return error_set(
+		e, SC_UPLOAD_INCOMPLETE,
+		"the upload has no index (moov): it was cut off, or its recording was never "
+		"ended");
 }
 
 int mp4_file_read(const struct mp4_input *input, struct error *e, struct mp4_file **ret)

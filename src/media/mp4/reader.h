@@ -16,8 +16,8 @@
 #include "storyclip/error.h"
 
 #define MP4_MAX_MOOV_BYTES (256 << 20)
-#define MP4_MAX_TRACKS 256
-#define MP4_MAX_EDITS 100000
+#define MP4_MAX_TRACKS     256
+#define MP4_MAX_EDITS      100000
 
 /** Where the bytes come from: a file, or memory in a test. */
 struct mp4_input {
@@ -37,7 +37,7 @@ struct mp4_table {
 };
 
 struct mp4_edit {
-	uint64_t duration; /* movie's timescale */
+	uint64_t duration;  /* movie's timescale */
 	int64_t media_time; /* track's timescale; -1: nothing is presented meanwhile */
 	bool is_normal_speed;
 };
@@ -75,14 +75,14 @@ struct mp4_file {
 	uint32_t brand; /* of ftyp; 0 without one */
 	uint32_t timescale;
 	uint32_t creation_time;
-	bool is_fragmented; /* samples are described by moof boxes */
-	bool is_compressed; /* the index is packed (cmov) */
+	bool is_fragmented;       /* samples are described by moof boxes */
+	bool is_compressed;       /* the index is packed (cmov) */
 	struct mp4_track *tracks; /* owned */
 	size_t n_tracks;
 };
 
 struct mp4_sample {
-	int64_t dts;   /* track's timescale, before any edit */
+	int64_t dts; /* track's timescale, before any edit */
 	int64_t pts;
 	int64_t offset;
 	uint32_t size;

@@ -208,7 +208,8 @@ static void put_chunks(struct header_state *state, struct buf *b, const struct m
 
 	put_be32(b, 0);
 	for (size_t i = 0; i < t->n_samples;) {
-		int64_t place = sample_place(state, &t->samples[i]), end = place + t->samples[i].size;
+		int64_t place = sample_place(state, &t->samples[i]),
+			end = place + t->samples[i].size;
 		uint32_t length = 1;
 
 		for (i++; i < t->n_samples && sample_place(state, &t->samples[i]) == end; i++) {

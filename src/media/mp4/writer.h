@@ -26,8 +26,8 @@
 
 /** One sample, in decode order within its track. Times in the track's timescale, any origin. */
 struct mp4_out_sample {
-	int64_t dts; /* rises from sample to sample */
-	int64_t pts; /* may lie before dts: the writer moves all and mends it in the edit list */
+	int64_t dts;    /* rises from sample to sample */
+	int64_t pts;    /* may lie before dts: the writer moves all and mends it in the edit list */
 	int64_t offset; /* where the ranges' source (or spool) has its bytes */
 	uint32_t size;
 	bool is_sync;
@@ -42,16 +42,18 @@ struct mp4_out_track {
 	const struct mp4_out_sample *samples; /* borrowed; n_samples > 0 */
 	size_t n_samples;
 	int64_t end_dts; /* dts of the last sample plus its duration */
-	/* What is presented: pts of [shown_start, shown_end); all else is hidden by the edit list. */
+	/* What is presented: pts of [shown_start, shown_end); all else is hidden by the edit list.
+	 */
 	int64_t shown_start;
 	int64_t shown_end;
-	int64_t delay; /* presentation begins so late, in the movie's timescale; >= 0 */
-	bool is_rolling; /* sound whose packet n needs packet n-1 first (AAC): marked by sgpd "roll" */
+	int64_t delay;   /* presentation begins so late, in the movie's timescale; >= 0 */
+	bool is_rolling; /* sound whose packet n needs packet n-1 first (AAC): marked by sgpd "roll"
+			  */
 	uint16_t alternate_group;
-	uint32_t flags; /* of tkhd; 0 means enabled, in movie and preview */
-	int32_t matrix[9]; /* of tkhd; all 0 means upright */
-	uint32_t width, height; /* of tkhd, 16.16 */
-	char language[4]; /* ISO 639-2, "" means "und" */
+	uint32_t flags;           /* of tkhd; 0 means enabled, in movie and preview */
+	int32_t matrix[9];        /* of tkhd; all 0 means upright */
+	uint32_t width, height;   /* of tkhd, 16.16 */
+	char language[4];         /* ISO 639-2, "" means "und" */
 	const char *handler_name; /* borrowed; NULL: a fitting one */
 };
 
@@ -62,8 +64,8 @@ struct mp4_range {
 };
 
 struct mp4_movie {
-	uint32_t timescale; /* choose the picture's own: edit lists are then exact */
-	bool is_audio; /* brand M4A */
+	uint32_t timescale;     /* choose the picture's own: edit lists are then exact */
+	bool is_audio;          /* brand M4A */
 	uint32_t creation_time; /* seconds since 1904, 0 unknown */
 	const struct mp4_out_track *tracks; /* borrowed */
 	size_t n_tracks;
