@@ -151,7 +151,8 @@ static int list_shown(struct index_track *t, int64_t edit_start, int64_t edit_en
 		return -ENOMEM;
 	t->n_shown = 0;
 	for (size_t i = 0; i < t->n_samples; i++)
-		if (t->samples[i].pts >= edit_start && t->samples[i].pts < edit_end)
+		if (!t->samples[i].is_hidden && t->samples[i].pts >= edit_start &&
+		    t->samples[i].pts < edit_end)
 			t->shown[t->n_shown++] = t->samples[i].pts;
 	qsort(t->shown, t->n_shown, sizeof(*t->shown), compare_ticks);
 	return t->n_shown ? 0 : -ENODATA;

@@ -26,6 +26,7 @@ struct index_sample {
 	int64_t offset; /* in the file; with is_packets: position among all kept packets' bytes */
 	uint32_t size;
 	bool is_sync;
+	bool is_hidden;  /* an edit list keeps it from being presented, whatever its pts */
 	bool is_gradual; /* a recovery point: right only after some frames */
 };
 
@@ -119,6 +120,10 @@ bool index_mp4_is_simple(const struct mp4_file *file);
 int index_from_mp4(const struct mp4_file *file, const struct mp4_input *input,
 		   const struct media_listener *listener, struct error *e,
 		   struct media_index **ret);
-/** From one linear scan of packets. The same codes. */
-int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,
+/**
+ * From one linear scan of packets. The same codes.
+ * @param is_length_checked  an end long before the one that the header claims is an upload cut
+ * short
+ */
+int index_from_packets(int fd, bool is_length_checked, const struct media_listener *listener,
 		       struct error *e, struct media_index **ret);

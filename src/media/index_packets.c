@@ -83,6 +83,7 @@ static int scan_add(struct scan *scan, size_t number)
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 	s->is_gradual = false;
+	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	look_at_keyframe(st, packet, s);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
@@ -489,7 +490,7 @@ static int make_tracks(struct scan *scan)
 				"the upload presents no picture and no sound");
 }
 
-int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *listener,
+int index_from_packets(int fd, bool is_length_checked, const struct media_listener *listener,
 		       struct error *e, struct media_index **ret)
 {
 	auto_of(packet_reader) struct packet_reader *reader = NULL;
@@ -509,7 +510,7 @@ int index_from_packets(int fd, int64_t size_bytes, const struct media_listener *
 	r = scan_packets(scan);
 	if (r == 0)
 		r = make_tracks(scan);
-	if (r == 0)
+	if (r == 0 && is_length_checked)
 		r = check_end(scan);
 	if (r == 0)
 		r = list_dropped(scan);

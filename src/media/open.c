@@ -80,7 +80,28 @@ static const char *looks_like(const uint8_t *head, size_t len)
 	return is_text(head, len) ? "a text" : NULL;
 }
 
-/* @return 1 when sample tables told all, 0 when libavformat has to look, or a negative errno */
+static int open_packets(struct media_source *source, bool is_length_checked, struct error *e)
+{
+	return index_from_packets(source->fd, is_length_checked, source->listener, e,
+				  &source->index);
+}
+
+/**
+ * Sample tables that do not tell all still tell whether the bytes are there; the duration in the
+ * header is that of a presentation edited in parts, or of nothing.
+ */
+static int open_edited_mp4(struct media_source *source, const struct mp4_file *file,
+			   const struct mp4_input *input, struct error *e)
+{
+	auto_of(media_index) struct media_index *unused = NULL;
+	struct error found = {0};
+	int r = index_from_mp4(file, input, &deaf_listener, &found, &unused);
+
+	if (r < 0 && found.code == SC_UPLOAD_INCOMPLETE)
+		return error_set_errno(e, r, found.code, "%s", found.message);
+	return open_packets(source, false, e);
+}
+
 static int open_mp4(struct media_source *source, struct error *e)
 {
 	auto_of(mp4_file) struct mp4_file *file = NULL;
@@ -89,10 +110,11 @@ static int open_mp4(struct media_source *source, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (!index_mp4_is_simple(file))
-		return 0;
-	r = index_from_mp4(file, &input, source->listener, e, &source->index);
-	return r < 0 ? r : 1;
+	if (index_mp4_is_simple(file))
+		return index_from_mp4(file, &input, source->listener, e, &source->index);
+	if (file->is_fragmented || file->is_compressed)
+		return open_packets(source, true, e);
+	return open_edited_mp4(source, file, &input, e);
 }
 
 static int open_index(struct media_source *source, struct error *e)
@@ -109,14 +131,9 @@ static int open_index(struct media_source *source, struct error *e)
 	if (what)
 		return error_set(e, SC_INVALID_MEDIA, "the upload is no video: it looks like %s",
 				 what);
-	if (mp4_is_likely(head, (size_t)len)) {
-		int r = open_mp4(source, e);
-
-		if (r != 0)
-			return r < 0 ? r : 0;
-	}
-	return index_from_packets(source->fd, source->size_bytes, source->listener, e,
-				  &source->index);
+	if (mp4_is_likely(head, (size_t)len))
+		return open_mp4(source, e);
+	return open_packets(source, true, e);
 }
 
 int media_open(int fd, const struct media_listener *listener, struct error *e,
