@@ -136,8 +136,8 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	if (r == 0 && heads.n_long)
 		listener_warning(
 			source->listener,
-			"%u clips carry more than 2 s of hidden picture before their first "
-			"frame (clip %u: %.1f s), as keyframes are far apart; 'encode' has none",
-			heads.n_long, heads.longest, (double)heads.longest_us / 1e6);
+			"more than 2 s of hidden picture before the first frame in %u of %zu "
+			"clips (clip %u: %.1f s), as keyframes are far apart; 'encode' has none",
+			heads.n_long, n_cuts, heads.longest, (double)heads.longest_us / 1e6);
 	return r;
 }
