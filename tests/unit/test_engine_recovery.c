@@ -89,6 +89,8 @@ static void test_killed_cutting(struct rig *rig)
 	rig_upload(rig, "cutting", "phase 30 x\nclip 1 1\nin 1 touch cutting-now\nin 1 hang\nclip 2 1\n");
 	pid = rig_daemon(rig, "cutting", NULL);
 	CHECK(rig_wait_path(rig, "cutting-now", true));
+	/* A report was read: so the line with the worker's pid is in the log, too. */
+	CHECK(rig_wait_ask(rig, "SELECT progress FROM jobs WHERE job_id='cutting'", "30"));
 	CHECK(rig_has(rig, "work/cutting.1/clips/clip_001.mp4"));
 	kill(pid, SIGKILL);
 	CHECK_INT(rig_reap(pid), SIGKILL);
