@@ -30,6 +30,10 @@ struct settings {
 	int64_t upload_wait_ms;
 	unsigned int max_queue;
 	enum settings_switch xattr; /* of incoming/; auto: where it costs no request per write */
+	struct {
+		int64_t bytes;
+		unsigned int percent; /* of each volume; 0: bytes are meant */
+	} min_free;                   /* on the volumes of work and outputs */
 	bool has_output_owner;
 	uid_t output_uid;
 	gid_t output_gid;

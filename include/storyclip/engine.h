@@ -97,6 +97,29 @@ int engine_submit(struct engine *engine, const struct request *request, const ch
 		  const struct job_source *source, const struct caller *caller, struct error *e,
 		  char ret_job_id[JOB_ID_SIZE]);
 
+/**
+ * Whether this caller's earlier request with the same idempotencyKey has made a job.
+ * @return 1 (*ret_job_id is that job, and the request was the same), 0 (no), or the negative errno of
+ * *e: KEY_REUSED (it was another request), INTERNAL
+ */
+int engine_duplicate(struct engine *engine, const struct request *request, const char *input_json,
+		     const struct caller *caller, struct error *e, char ret_job_id[JOB_ID_SIZE]);
+
+/**
+ * Whether the caller may have this job taken up again: it has failed or was cancelled.
+ * @param ret_upload_id  which upload is to be found anew; to free()
+ * Codes: JOB_NOT_FOUND, FORBIDDEN, INVALID_REQUEST (it is in another state), STOPPING, INTERNAL.
+ */
+int engine_check_retry(struct engine *engine, const char *job_id, const struct caller *caller,
+		       struct error *e, char **ret_upload_id);
+/** Do it: queued again, without failures, its upload taken anew. Codes: those, and engine_submit()'s. */
+int engine_retry(struct engine *engine, const char *job_id, const struct job_source *source,
+		 const struct caller *caller, struct error *e);
+
+/** Start no job (or start them again); running ones go on. Until the end of the mount.
+ *  Codes: FORBIDDEN (not root). */
+int engine_pause(struct engine *engine, bool is_paused, const struct caller *caller, struct error *e);
+
 /** Codes: JOB_NOT_FOUND, JOB_ENDED, FORBIDDEN (not the owner, not root), STOPPING, INTERNAL. */
 int engine_cancel(struct engine *engine, const char *job_id, const struct caller *caller,
 		  struct error *e);
@@ -135,8 +158,10 @@ int engine_sources_each(struct engine *engine,
 int engine_snapshot(struct engine *engine, const char *job_id, struct job_snapshot *ret);
 /** Only whether it exists, its owner and times (store.h): cheaper. Same returns. */
 int engine_brief(struct engine *engine, const char *job_id, struct job_brief *ret);
-/** As store_jobs_page(). */
+/** As store_jobs_page() and store_jobs_page_of(). */
 int engine_jobs_page(struct engine *engine, int64_t after, struct job_list_row *rows, size_t n);
+int engine_jobs_page_of(struct engine *engine, enum job_state state, int64_t after,
+			struct job_list_row *rows, size_t n);
 int engine_newest_of_upload(struct engine *engine, const char *upload_id, char ret[JOB_ID_SIZE]);
 int engine_upload_ids_page(struct engine *engine, int64_t after, struct upload_id_row *rows, size_t n);
 
@@ -167,7 +192,8 @@ struct engine_stats {
 	unsigned int stuck_processes; /* killed, but the kernel cannot end them */
 	pid_t stuck_pid;              /* one of them, 0: none */
 	int64_t free_uploads, free_work, free_outputs; /* bytes, negative errno when unknown */
+	int64_t min_uploads, min_work, min_outputs;    /* what the setting min_free wants there */
 	char database_error[ERROR_MESSAGE_SIZE];       /* "" when the last write was well */
-	bool is_stopping;
+	bool is_stopping, is_paused;
 };
 void engine_stats(struct engine *engine, struct engine_stats *ret);

@@ -65,6 +65,9 @@ struct job_snapshot {
 	unsigned int attempt;
 	unsigned int failures;
 	unsigned int max_attempts;
+	int priority;          /* lower runs first */
+	char *idempotency_key; /* owned; may be NULL */
+	bool deletes_upload;   /* when it is done; false again once that has happened */
 	int64_t created_at, started_at, updated_at, finished_at;
 	unsigned int total_clips; /* 0: not planned yet */
 	unsigned int clips_ready;
@@ -73,6 +76,8 @@ struct job_snapshot {
 	char *warnings;         /* owned: JSON array of strings, "[]" */
 	struct error error;     /* err 0 while not failed */
 	/* The source as it was accepted: for `source` while the path is still the same file. */
+	bool is_hold_copy; /* its bytes are held by a copy: no hard link could be made */
+	int64_t source_at; /* when: at created_at, or with the last retry */
 	char *source_path; /* owned: below incoming/ */
 	dev_t source_dev;
 	ino_t source_ino;

@@ -77,5 +77,13 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct medi
 	      int dir_fd, void (*made)(void *context, const struct artifact *artifact),
 	      void *made_context, struct error *e);
 
+/**
+ * The SHA-256 of all of a file, as hexadecimal digits in lower case.
+ * @param worked  told of each piece that was read
+ * Codes: IO_ERROR, OUT_OF_MEMORY.
+ */
+int media_sha256(int fd, void (*worked)(void *context, uint64_t bytes), void *context,
+		 struct error *e, char ret[SHA256_SIZE]);
+
 /** The version of the FFmpeg whose libraries are loaded, for --version and health. Static. */
 const char *media_ffmpeg_version(void);

@@ -41,6 +41,8 @@ struct work_order {
 	unsigned int max_clips;    /* 0: all */
 	struct clip_range *ranges; /* owned */
 	size_t n_ranges;
+	int64_t size;              /* what the source must have; 0: anything */
+	char sha256[SHA256_SIZE];  /* the same; "": anything */
 };
 
 /** What a publisher is to do. */

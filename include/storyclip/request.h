@@ -15,6 +15,10 @@
 #define JOB_ID_SIZE (JOB_ID_MAX + 1)
 #define REQUEST_MAX_CLIPS 10000
 #define REQUEST_DEFAULT_MAX_CLIPS 50
+#define PRIORITY_MIN (-20)
+#define PRIORITY_MAX 19
+#define IDEMPOTENCY_KEY_MAX 255 /* bytes */
+#define SHA256_SIZE 65          /* as hexadecimal digits, with the NUL */
 
 enum cut_mode { CUT_EXACT, CUT_KEYFRAME, CUT_ENCODE, CUT_MODE_COUNT };
 
@@ -33,6 +37,11 @@ struct request {
 	struct clip_range *ranges; /* owned; NULL for an even split */
 	size_t n_ranges;
 	unsigned int max_attempts; /* 0: the mount's */
+	int priority;              /* PRIORITY_MIN to PRIORITY_MAX, lower runs first */
+	char *idempotency_key;     /* owned; NULL when not given */
+	bool delete_upload;        /* remove the upload once the job is done */
+	int64_t size;              /* bytes that the upload must have; 0: not given */
+	char sha256[SHA256_SIZE];  /* of the upload, lower case; "" when not given */
 };
 
 /** Free what the request owns; it is all zero afterwards. */

@@ -98,6 +98,13 @@ int store_job_was_publishing(struct store *store, const char *job_id, bool *ret)
 /** The directory is gone again: take the mark back. Not synced. */
 int store_job_unpublished(struct store *store, const char *job_id);
 
+/**
+ * Queue an ended job again: *to is what its row says then. Synced.
+ * @param was  the state that it must be in, with to->attempt
+ * @return 0, -ESTALE, -EIO, -EBUSY, -ENOSPC
+ */
+int store_job_retry(struct store *store, const struct job_snapshot *to, enum job_state was);
+
 /** Mark one clip of a job as deleted: *to has its artifacts, version and updated_at. Synced.
  *  @return 0, -ESTALE (the job is not done) */
 int store_job_clip_deleted(struct store *store, const struct job_snapshot *to,
@@ -137,6 +144,18 @@ struct job_list_row {
 };
 /** Up to n rows with cookie > after, in order of cookie. @return how many, or a negative errno */
 int store_jobs_page(struct store *store, int64_t after, struct job_list_row *rows, size_t n);
+
+/** The same of the jobs in one state. */
+int store_jobs_page_of(struct store *store, enum job_state state, int64_t after,
+		       struct job_list_row *rows, size_t n);
+
+/**
+ * The job that a request of this uid with this idempotencyKey made.
+ * @param ret_input_json  that request; to free()
+ * @return 0, -ENOENT
+ */
+int store_job_of_key(struct store *store, uid_t uid, const char *key, char ret_id[JOB_ID_SIZE],
+		     char **ret_input_json);
 
 /** The newest job of an uploadId. @return 0, -ENOENT */
 int store_job_newest_of_upload(struct store *store, const char *upload_id, char ret[JOB_ID_SIZE]);

@@ -20,7 +20,7 @@
 #define DEFAULT_OWNER "www-data:www-data"
 #define MS            1000
 
-enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_SWITCH, KIND_OWNER };
+enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_SIZE, KIND_SWITCH, KIND_OWNER };
 
 struct setting {
 	const char *option;
@@ -64,6 +64,8 @@ static const struct setting settings_table[] = {
 	 "1 to 1000000", "10000", "jobs that may wait"},
 	{"xattr", "STORYCLIP_XATTR", KIND_SWITCH, FIELD(xattr),
 	 .help = "extended attributes, access lists in incoming/ (on where a write costs no more)"},
+	{"min_free", "STORYCLIP_MIN_FREE", KIND_SIZE, FIELD(min_free), .fallback = "256M",
+	 .help = "room to keep on the disks: bytes, K, M, G, or % of each"},
 	{"log", "STORYCLIP_LOG", KIND_PATH, FIELD(log_file),
 	 .help = "the log (journal or syslog; standard error with -f)"},
 	{"output_owner", "STORYCLIP_OUTPUT_OWNER", KIND_OWNER, 0, .range = "USER:GROUP",
@@ -194,6 +196,40 @@ static int read_switch(const struct setting *setting, const struct given *given,
 	return 0;
 }
 
+/* "0", "256M", "5%". */
+static int read_size(const struct setting *setting, const struct given *given, struct error *e,
+		     struct settings *settings)
+{
+	static const char units[] = "KMGT";
+	const char *p = given->value, *unit;
+	int64_t n = 0;
+
+	for (; *p >= '0' && *p <= '9' && n < INT64_C(1) << 52; p++)
+		n = n * 10 + (*p - '0');
+	if (p == given->value)
+		return refuse(given, e,
+			      "must be a number of bytes, with K, M or G, or a part as 5%");
+	if (!strcmp(p, "%")) {
+		if (n > 99)
+			return refuse(given, e, "is out of range; 0% to 99%");
+		settings->min_free.bytes = 0;
+		settings->min_free.percent = (unsigned int)n;
+		return 0;
+	}
+	unit = *p ? strchr(units, *p) : NULL;
+	if (unit)
+		p++;
+	for (; unit && unit >= units && n < INT64_C(1) << 52; unit--)
+		n *= 1024;
+	if (*p || n >= INT64_C(1) << 52)
+		return refuse(given, e,
+			      *p ? "must be a number of bytes, with K, M or G, or a part as 5%"
+				 : "is out of range; less than 4096T");
+	settings->min_free.bytes = n;
+	settings->min_free.percent = 0;
+	return 0;
+}
+
 static bool all_digits(const char *s)
 {
 	return *s && !s[strspn(s, "0123456789")] && strlen(s) < 10;
@@ -236,8 +272,10 @@ static int setting_read(const struct setting *setting, const struct given *given
 {
 	static int (*const readers[])(const struct setting *setting, const struct given *given,
 				      struct error *e, struct settings *settings) = {
-		[KIND_PATH] = read_path,       [KIND_TEXT] = read_text,     [KIND_COUNT] = read_count,
-		[KIND_SECONDS] = read_seconds, [KIND_SWITCH] = read_switch, [KIND_OWNER] = read_owner,
+		[KIND_PATH] = read_path,     [KIND_TEXT] = read_text,
+		[KIND_COUNT] = read_count,   [KIND_SECONDS] = read_seconds,
+		[KIND_SWITCH] = read_switch, [KIND_OWNER] = read_owner,
+		[KIND_SIZE] = read_size,
 	};
 	int r = readers[setting->kind](setting, given, e, settings);
 
@@ -384,6 +422,7 @@ void settings_help(FILE *out)
 	static const char *const kind_value[] = {
 		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",      [KIND_COUNT] = "N",
 		[KIND_SECONDS] = "SECONDS", [KIND_SWITCH] = "on|off", [KIND_OWNER] = "USER:GROUP",
+		[KIND_SIZE] = "SIZE",
 	};
 
 	fputs("Usage: storyclipfs ROOT MOUNTPOINT [-f] [-d] [-c FILE] [-o option,...]\n"

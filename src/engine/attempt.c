@@ -55,10 +55,11 @@ struct job *attempt_next_job(struct slot *slot)
 
 	lock_acquire(&engine->jobs);
 	while (!engine->is_stopping && !job) {
-		struct queue_entry *entry;
-		int64_t wait_ms;
+		struct queue_entry *entry = NULL;
+		int64_t wait_ms = -1;
 
-		entry = queue_next(&engine->queue, engine_now_ms(engine), &wait_ms);
+		if (!engine->is_paused)
+			entry = queue_next(&engine->queue, engine_now_ms(engine), &wait_ms);
 		if (entry) {
 			queue_remove(&engine->queue, entry);
 			job = (struct job *)(void *)((char *)entry - offsetof(struct job, queue));

@@ -20,6 +20,8 @@
 #include "sweeper.h"
 #include "watchdog.h"
 
+#define LET_GO_MS 8000 /* longer than a slot needs to end a process or to give it up */
+
 void engine_notify(struct engine *engine, const char *job_id, uint64_t version, unsigned int what)
 {
 	const struct engine_listener *listener = &engine->deps.listener;
@@ -116,6 +118,32 @@ int engine_live_jobs(struct engine *engine, struct job ***ret, size_t *ret_n)
 	*ret = jobs;
 	*ret_n = n;
 	return 0;
+}
+
+bool engine_is_on_slot_locked(struct engine *engine, const char *job_id)
+{
+	for (unsigned int i = 0; i < engine->n_slots; i++)
+		if (engine->slots[i].job && !strcmp(engine->slots[i].job->shown.id, job_id))
+			return true;
+	return false;
+}
+
+bool engine_wait_let_go(struct engine *engine, const char *job_id)
+{
+	int64_t until = clock_monotonic_ms(&clock_system) + LET_GO_MS;
+	bool is_busy = true;
+
+	lock_acquire(&engine->jobs);
+	while (is_busy) {
+		int64_t left = until - clock_monotonic_ms(&clock_system);
+
+		is_busy = engine_is_on_slot_locked(engine, job_id);
+		if (!is_busy || left <= 0 || engine->is_stopping)
+			break;
+		cond_wait_for(&engine->left, &engine->jobs, left);
+	}
+	lock_release(&engine->jobs);
+	return !is_busy;
 }
 
 /* ---- made and started ---- */

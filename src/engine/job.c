@@ -32,6 +32,7 @@ struct job *job_create(struct job_snapshot *shown)
 	memset(shown, 0, sizeof(*shown));
 	job->progress = job->shown.progress;
 	memcpy(job->message, job->shown.message, sizeof(job->message));
+	job->queue.priority = job->shown.priority;
 	return job;
 }
 

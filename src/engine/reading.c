@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "joblog.h"
+#include "space.h"
 #include "state.h"
 #include "storyclip/common/file.h"
 #include "sweeper.h"
@@ -30,6 +31,7 @@ static int copy_snapshot(const struct job_snapshot *from, struct job_snapshot *r
 
 	to.upload_id = to.user_id = to.input_json = to.warnings = to.source_path = to.order_json =
 		NULL;
+	to.idempotency_key = NULL;
 	to.artifacts = NULL;
 	to.n_artifacts = 0;
 	if (copy_string(from->upload_id, &to.upload_id) < 0 ||
@@ -87,6 +89,12 @@ int engine_brief(struct engine *engine, const char *job_id, struct job_brief *re
 int engine_jobs_page(struct engine *engine, int64_t after, struct job_list_row *rows, size_t n)
 {
 	return store_jobs_page(engine->deps.store, after, rows, n);
+}
+
+int engine_jobs_page_of(struct engine *engine, enum job_state state, int64_t after,
+			struct job_list_row *rows, size_t n)
+{
+	return store_jobs_page_of(engine->deps.store, state, after, rows, n);
 }
 
 int engine_newest_of_upload(struct engine *engine, const char *upload_id, char ret[JOB_ID_SIZE])
@@ -287,9 +295,10 @@ void engine_stats(struct engine *engine, struct engine_stats *ret)
 	ret->watchdog_stalled = engine->watchdog_stalled;
 	ret->stuck_processes = sweeper_stuck_locked(engine, &ret->stuck_pid);
 	ret->is_stopping = engine->is_stopping;
+	ret->is_paused = engine->is_paused;
 	lock_release(&engine->jobs);
-	ret->free_uploads = file_free_bytes(engine->hold_fd);
-	ret->free_work = file_free_bytes(engine->work_fd);
-	ret->free_outputs = file_free_bytes(engine->output_fd);
+	ret->free_uploads = space_look(engine, engine->hold_fd, &ret->min_uploads);
+	ret->free_work = space_look(engine, engine->work_fd, &ret->min_work);
+	ret->free_outputs = space_look(engine, engine->output_fd, &ret->min_outputs);
 	store_status(engine->deps.store, ret->database_error);
 }

@@ -120,11 +120,6 @@ static void log_report(const struct runner *r, const struct report *report)
 	case REPORT_PLAN:
 		joblog_write_fd(r->engine, fd, "%u clips to make", report->total_clips);
 		break;
-	case REPORT_CLIP:
-		joblog_write_fd(r->engine, fd, "%s: %lld bytes, %s", report->artifact.filename,
-				(long long)report->artifact.size_bytes,
-				clip_method_name(report->artifact.method));
-		break;
 	case REPORT_WARNING:
 		joblog_write_fd(r->engine, fd, "warning: %s", report->message);
 		break;
@@ -135,6 +130,7 @@ static void log_report(const struct runner *r, const struct report *report)
 		joblog_write_fd(r->engine, fd, "%s reports %s: %s", r->plan->noun,
 				sc_code_name(report->code), report->message);
 		break;
+	case REPORT_CLIP: /* the worker's own line knows more of it */
 	case REPORT_PROGRESS:
 	case REPORT_DONE:
 		break;

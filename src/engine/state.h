@@ -48,6 +48,7 @@ struct engine {
 	uint64_t version;     /* the last that was given */
 	uint64_t age;         /* the last that was given */
 	bool is_stopping;
+	bool is_paused; /* no job is started */
 	struct job_table live;
 	struct queue queue;
 	unsigned int n_busy;
@@ -103,6 +104,11 @@ void engine_drop_locked(struct engine *engine, struct job *job) SC_REQUIRES(&eng
 /** A live job with a reference of the caller's own, or NULL. */
 struct job *engine_find(struct engine *engine, const char *job_id);
 void engine_unref(struct engine *engine, struct job *job);
+
+/** Whether a slot has a job of this id, be it only to clear away after it. */
+bool engine_is_on_slot_locked(struct engine *engine, const char *job_id) SC_REQUIRES(&engine->jobs);
+/** After a job's end a slot may still be clearing away: wait. @return whether none is (any more) */
+bool engine_wait_let_go(struct engine *engine, const char *job_id);
 
 /** Every listed live job, with a reference each. free() the array after engine_unref() of each. */
 int engine_live_jobs(struct engine *engine, struct job ***ret, size_t *ret_n);

@@ -40,7 +40,7 @@ static bool is_source(int fd, const struct job_snapshot *job)
 	    stx.stx_ino != job->source_ino)
 		return false;
 	return !(stx.stx_mask & STATX_BTIME) ||
-	       stx.stx_btime.tv_sec * 1000 + stx.stx_btime.tv_nsec / 1000000 <= job->created_at;
+	       stx.stx_btime.tv_sec * 1000 + stx.stx_btime.tv_nsec / 1000000 <= job->source_at;
 }
 
 static int source_target(struct fs *fs, const struct job_dir *job, struct buf *target)

@@ -60,36 +60,82 @@ static void command_refuse_stopping(struct command *command)
 
 /* ---- one word in jobs/<id>/control ---- */
 
+static bool is_word(const char *text, const char *word)
+{
+	const char *start = text + strspn(text, " \t\r\n");
+	size_t len = strcspn(start, " \t\r\n");
+
+	return strlen(word) == len && !strncmp(word, start, len) &&
+	       !start[len + strspn(start + len, " \t\r\n")];
+}
+
+static int run_cancel(struct commands *commands, const struct command *command, struct error *e)
+{
+	return engine_cancel(commands->deps.intake->engine, command->job_id, &command->caller, e);
+}
+
+static int run_retry(struct commands *commands, const struct command *command, struct error *e)
+{
+	return submit_retry(&commands->deps, command->job_id, &command->caller, e);
+}
+
 static int job_command(struct commands *commands, const struct command *command, struct error *e,
 		       struct buf *json)
 {
 	static const struct {
 		const char *word;
-		int (*run)(struct engine *engine, const char *job_id, const struct caller *caller,
+		int (*run)(struct commands *commands, const struct command *command,
 			   struct error *e);
+		enum job_state state; /* what this makes of it */
 		const char *message;
 	} words[] = {
-		{"cancel", engine_cancel, "Job cancelled"},
+		{"cancel", run_cancel, JOB_CANCELLED, "Job cancelled"},
+		{"retry", run_retry, JOB_QUEUED, "Job queued again"},
 	};
-	struct engine *engine = commands->deps.intake->engine;
-	const char *start = command->text + strspn(command->text, " \t\r\n");
-	size_t len = strcspn(start, " \t\r\n");
-	struct job_brief brief;
 	int r;
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(words); i++) {
-		if (strlen(words[i].word) != len || strncmp(words[i].word, start, len) != 0 ||
-		    start[len + strspn(start + len, " \t\r\n")])
+		if (!is_word(command->text, words[i].word))
 			continue;
-		r = words[i].run(engine, command->job_id, &command->caller, e);
+		r = words[i].run(commands, command, e);
 		if (r < 0)
 			return r;
-		if (engine_brief(engine, command->job_id, &brief) < 0)
-			brief.state = JOB_CANCELLED;
-		intake_render_accepted(json, command->job_id, brief.state, words[i].message);
+		intake_render_accepted(json, command->job_id, words[i].state, words[i].message);
 		return 0;
 	}
-	return error_set(e, SC_INVALID_REQUEST, "'%.40s' is not known here; write cancel", start);
+	return error_set(e, SC_INVALID_REQUEST, "'%.40s' is not known here; write cancel or retry",
+			 command->text + strspn(command->text, " \t\r\n"));
+}
+
+/* ---- requests, and the words of the root's control ---- */
+
+static int root_command(struct commands *commands, const struct command *command, struct error *e,
+			struct buf *json)
+{
+	static const struct {
+		const char *word;
+		bool is_paused;
+		const char *reply;
+	} words[] = {
+		{"pause", true,
+		 "{\"success\":true,\"status\":\"paused\","
+		 "\"message\":\"Running jobs go on, none is started\"}\n"},
+		{"resume", false,
+		 "{\"success\":true,\"status\":\"running\",\"message\":\"Jobs are started "
+		 "again\"}\n"},
+	};
+	int r;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(words); i++) {
+		if (!is_word(command->text, words[i].word))
+			continue;
+		r = engine_pause(commands->deps.intake->engine, words[i].is_paused,
+				 &command->caller, e);
+		if (r == 0)
+			buf_add_str(json, words[i].reply);
+		return r;
+	}
+	return submit_request(&commands->deps, command->text, &command->caller, e, json);
 }
 
 static int job_remove(struct commands *commands, const struct command *command, struct error *e)
@@ -112,7 +158,7 @@ static void command_run(struct commands *commands, struct command *command)
 
 	switch (command->kind) {
 	case COMMAND_SUBMIT:
-		r = submit_request(&commands->deps, command->text, &command->caller, &e, &json);
+		r = root_command(commands, command, &e, &json);
 		break;
 	case COMMAND_JOB:
 		r = job_command(commands, command, &e, &json);

@@ -88,6 +88,49 @@ static int set_max_attempts(struct request *request, struct value *v, struct err
 	return 0;
 }
 
+static int set_priority(struct request *request, struct value *v, struct error *e)
+{
+	request->priority = (int)v->number;
+	return 0;
+}
+
+static int set_idempotency_key(struct request *request, struct value *v, struct error *e)
+{
+	if (!*v->string || strlen(v->string) > IDEMPOTENCY_KEY_MAX)
+		return error_set(e, SC_INVALID_REQUEST,
+				 "idempotencyKey '%s' has %zu bytes; it must have 1 to %d",
+				 v->shown, strlen(v->string), IDEMPOTENCY_KEY_MAX);
+	request->idempotency_key = take_ptr(v->string);
+	return 0;
+}
+
+static int set_delete_upload(struct request *request, struct value *v, struct error *e)
+{
+	request->delete_upload = v->number != 0;
+	return 0;
+}
+
+static int set_upload_size(struct request *request, struct value *v, struct error *e)
+{
+	request->size = v->number;
+	return 0;
+}
+
+static int set_sha256(struct request *request, struct value *v, struct error *e)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+
+	if (strlen(v->string) != SHA256_SIZE - 1 || strspn(v->string, digits) != SHA256_SIZE - 1)
+		return error_set(e, SC_INVALID_REQUEST,
+				 "sha256 '%s' is not usable; it must be 64 hexadecimal digits",
+				 v->shown);
+	for (size_t i = 0; i < SHA256_SIZE; i++)
+		request->sha256[i] =
+			(char)(v->string[i] >= 'A' && v->string[i] <= 'F' ? v->string[i] - 'A' + 'a'
+									  : v->string[i]);
+	return 0;
+}
+
 static int set_clips(struct request *request, struct value *v, struct error *e)
 {
 	for (size_t i = 0; i < v->n_ranges; i++)
@@ -111,6 +154,11 @@ static const struct field fields[] = {
 	{"cut", KIND_STRING, .set = set_cut},
 	{"jobId", KIND_STRING, .set = set_job_id},
 	{"maxAttempts", KIND_COUNT, 1, 100, "1 to 100", set_max_attempts},
+	{"priority", KIND_COUNT, PRIORITY_MIN, PRIORITY_MAX, "-20 to 19", .set = set_priority},
+	{"idempotencyKey", KIND_STRING, .set = set_idempotency_key},
+	{"deleteUpload", KIND_BOOL, .set = set_delete_upload},
+	{"size", KIND_COUNT, 1, INT64_C(1) << 60, "1 to 2^60 bytes", .set = set_upload_size},
+	{"sha256", KIND_STRING, .set = set_sha256},
 	{"userId", KIND_STRING, .set = set_user_id},
 };
 
@@ -339,6 +387,18 @@ void request_to_json(const struct request *request, struct buf *out)
 		buf_printf(out, ",\"jobId\":\"%s\"", request->job_id);
 	if (request->max_attempts)
 		buf_printf(out, ",\"maxAttempts\":%u", request->max_attempts);
+	if (request->priority)
+		buf_printf(out, ",\"priority\":%d", request->priority);
+	if (request->idempotency_key) {
+		buf_add_str(out, ",\"idempotencyKey\":");
+		json_string_add(out, request->idempotency_key);
+	}
+	if (request->delete_upload)
+		buf_add_str(out, ",\"deleteUpload\":true");
+	if (request->size)
+		buf_printf(out, ",\"size\":%lld", (long long)request->size);
+	if (request->sha256[0])
+		buf_printf(out, ",\"sha256\":\"%s\"", request->sha256);
 	if (request->user_id) {
 		buf_add_str(out, ",\"userId\":");
 		json_string_add(out, request->user_id);

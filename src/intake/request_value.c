@@ -10,6 +10,7 @@ static const char *const kind_wanted[KIND_COUNT_OF_KINDS] = {
 	[KIND_STRING] = "a string",
 	[KIND_SECONDS] = "a number of seconds",
 	[KIND_COUNT] = "a whole number",
+	[KIND_BOOL] = "true or false",
 	[KIND_CLIPS] = "a list of {\"start\":seconds,\"end\":seconds}, or 0-5,7-12 in a line",
 };
 
@@ -113,6 +114,11 @@ int value_from_json(const char *name, enum kind kind, size_t max, json_t *json, 
 			return wrong_type(name, v->shown, kind, e);
 		v->number = json_integer_value(json);
 		return 0;
+	case KIND_BOOL:
+		if (!json_is_boolean(json))
+			return wrong_type(name, v->shown, kind, e);
+		v->number = json_is_true(json);
+		return 0;
 	case KIND_CLIPS:
 		return json_ranges(name, max, json, e, v);
 	case KIND_COUNT_OF_KINDS:
@@ -182,6 +188,10 @@ int value_from_text(const char *name, enum kind kind, size_t max, char *text, st
 	case KIND_COUNT:
 		r = text_count(text, &v->number);
 		return r == -EINVAL ? wrong_type(name, v->shown, kind, e) : 0;
+	case KIND_BOOL:
+		v->number = !strcmp(text, "true");
+		return v->number || !strcmp(text, "false") ? 0
+							   : wrong_type(name, v->shown, kind, e);
 	case KIND_CLIPS:
 		return text_ranges(name, max, text, e, v);
 	case KIND_COUNT_OF_KINDS:

@@ -12,12 +12,12 @@
 
 #define VALUE_SHOWN 80 /* bytes of a value that a message repeats */
 
-enum kind { KIND_STRING, KIND_SECONDS, KIND_COUNT, KIND_CLIPS, KIND_COUNT_OF_KINDS };
+enum kind { KIND_STRING, KIND_SECONDS, KIND_COUNT, KIND_BOOL, KIND_CLIPS, KIND_COUNT_OF_KINDS };
 
 /* One field's value, of whichever form it came. */
 struct value {
 	char *string;              /* owned: KIND_STRING */
-	int64_t number;            /* KIND_SECONDS (microseconds), KIND_COUNT */
+	int64_t number;            /* KIND_SECONDS (microseconds), KIND_COUNT, KIND_BOOL (0, 1) */
 	struct clip_range *ranges; /* owned: KIND_CLIPS */
 	size_t n_ranges;
 	char shown[VALUE_SHOWN]; /* as written, for messages */

@@ -76,12 +76,9 @@ static void check_again(const struct command_deps *deps, const struct resolved *
 		engine_source_ready(engine, st.st_dev, st.st_ino, st.st_size, stat_mtime_ns(&st));
 }
 
-static int submit_upload(const struct command_deps *deps, struct request *request,
-			 const struct resolved *upload, const struct caller *caller,
-			 const char *input_json, struct error *e, char job_id[JOB_ID_SIZE])
+static struct job_source source_of(const struct resolved *upload, enum upload_stage stage)
 {
-	enum upload_stage stage = source_stage(deps, upload);
-	struct job_source source = {
+	return (struct job_source){
 		.path = upload->path,
 		.fd = upload->fd,
 		.dev = upload->st.st_dev,
@@ -91,6 +88,23 @@ static int submit_upload(const struct command_deps *deps, struct request *reques
 		.is_ready = stage == UPLOAD_STAGE_QUIET || stage == UPLOAD_STAGE_INCOMPLETE,
 		.is_incomplete = stage == UPLOAD_STAGE_INCOMPLETE,
 	};
+}
+
+/* What is to be seen to once a job has the upload. */
+static void source_taken(const struct command_deps *deps, const struct resolved *upload,
+			 enum upload_stage stage, bool is_ready)
+{
+	if (stage == UPLOAD_STAGE_WRITING)
+		watches_add(deps->watches, upload->fd, &upload->st, upload->path);
+	check_again(deps, upload, is_ready);
+}
+
+static int submit_upload(const struct command_deps *deps, struct request *request,
+			 const struct resolved *upload, const struct caller *caller,
+			 const char *input_json, struct error *e, char job_id[JOB_ID_SIZE])
+{
+	enum upload_stage stage = source_stage(deps, upload);
+	struct job_source source = source_of(upload, stage);
 	bool is_generated = !request->job_id[0];
 	int r = -EEXIST;
 
@@ -105,9 +119,27 @@ static int submit_upload(const struct command_deps *deps, struct request *reques
 	}
 	if (r < 0)
 		return r;
-	if (stage == UPLOAD_STAGE_WRITING)
-		watches_add(deps->watches, upload->fd, &upload->st, upload->path);
-	check_again(deps, upload, source.is_ready);
+	source_taken(deps, upload, stage, source.is_ready);
+	return 0;
+}
+
+/* The answer to a request that was made before. */
+static int render_duplicate(const struct command_deps *deps, const char *job_id, struct error *e,
+			    struct buf *json)
+{
+	struct job_brief brief;
+	int r = engine_brief(deps->intake->engine, job_id, &brief);
+
+	if (r == -ENOENT)
+		return error_set(e, SC_JOB_NOT_FOUND, "job '%s' has just been removed", job_id);
+	if (r < 0)
+		return error_set_errno(e, -EIO, SC_INTERNAL, "job '%s' cannot be read", job_id);
+	buf_add_str(json, "{\"success\":true,\"jobId\":");
+	json_string_add(json, job_id);
+	buf_printf(json,
+		   ",\"status\":\"%s\",\"message\":\"The same request has made this job before\","
+		   "\"duplicate\":true}\n",
+		   job_state_name(brief.state));
 	return 0;
 }
 
@@ -126,12 +158,43 @@ int submit_request(const struct command_deps *deps, const char *text, const stru
 	request_to_json(&request, &input);
 	if (buf_error(&input) < 0)
 		return error_from_errno(e, -ENOMEM, "keeping the request");
+	/* Before the upload is looked for: it may be gone, and the answer stands. */
+	r = engine_duplicate(deps->intake->engine, &request, input.data, caller, e, job_id);
+	if (r != 0)
+		return r < 0 ? r : render_duplicate(deps, job_id, e, json);
 	r = resolve_upload(deps->root_fd, request.upload_id, caller, e, &upload);
 	if (r < 0)
 		return r;
 	r = submit_upload(deps, &request, &upload, caller, input.data, e, job_id);
+	if (r == -EEXIST &&
+	    engine_duplicate(deps->intake->engine, &request, input.data, caller, e, job_id) == 1)
+		return render_duplicate(deps, job_id, e,
+					json); /* another was faster with the key */
 	if (r < 0)
 		return r;
 	intake_render_accepted(json, job_id, JOB_QUEUED, "Story processing started");
+	return 0;
+}
+
+int submit_retry(const struct command_deps *deps, const char *job_id, const struct caller *caller,
+		 struct error *e)
+{
+	auto_resolved struct resolved upload = RESOLVED_NONE;
+	auto_free char *upload_id = NULL;
+	enum upload_stage stage;
+	struct job_source source;
+	int r;
+
+	r = engine_check_retry(deps->intake->engine, job_id, caller, e, &upload_id);
+	if (r == 0)
+		r = resolve_upload(deps->root_fd, upload_id, caller, e, &upload);
+	if (r < 0)
+		return r;
+	stage = source_stage(deps, &upload);
+	source = source_of(&upload, stage);
+	r = engine_retry(deps->intake->engine, job_id, &source, caller, e);
+	if (r < 0)
+		return r;
+	source_taken(deps, &upload, stage, source.is_ready);
 	return 0;
 }

@@ -13,3 +13,8 @@
  */
 int submit_request(const struct command_deps *deps, const char *text, const struct caller *caller,
 		   struct error *e, struct buf *json);
+
+/** Have a failed or cancelled job done again, its upload found anew. The same returns and thread.
+ */
+int submit_retry(const struct command_deps *deps, const char *job_id, const struct caller *caller,
+		 struct error *e);

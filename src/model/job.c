@@ -78,6 +78,7 @@ void request_finish(struct request *request)
 {
 	free(request->upload_id);
 	free(request->user_id);
+	free(request->idempotency_key);
 	free(request->ranges);
 	memset(request, 0, sizeof(*request));
 }
@@ -93,6 +94,7 @@ void job_snapshot_finish(struct job_snapshot *s)
 {
 	free(s->upload_id);
 	free(s->user_id);
+	free(s->idempotency_key);
 	free(s->input_json);
 	free(s->warnings);
 	free(s->source_path);

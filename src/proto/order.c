@@ -31,6 +31,9 @@ static const struct field work_fields[] = {
 	 .max = INT64_MAX, .is_optional = true, .absent = 0},
 	{FIELD_OF("maxClips", FIELD_U32, struct work_order, max_clips), .min = 1,
 	 .max = REQUEST_MAX_CLIPS, .is_optional = true, .absent = 0},
+	{FIELD_OF("size", FIELD_I64, struct work_order, size), .min = 1, .max = INT64_MAX,
+	 .is_optional = true, .absent = 0},
+	{FIELD_OF("sha256", FIELD_TEXT, struct work_order, sha256), .is_optional = true},
 };
 static const char *const work_others[] = {"rangesUs", NULL};
 

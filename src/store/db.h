@@ -14,7 +14,7 @@
 /* "SCFS": what makes a database ours. */
 #define DB_APPLICATION_ID 0x53434653
 
-#define DB_STATEMENTS_MAX 48
+#define DB_STATEMENTS_MAX 64
 
 struct db {
 	sqlite3 *handle;
@@ -104,12 +104,13 @@ int artifacts_from_json(const char *text, struct artifact **ret, size_t *ret_n);
 /** Read a row that SELECT JOB_COLUMNS gave (jobs.c). */
 int job_row_read(sqlite3_stmt *stmt, struct job_snapshot *ret);
 /* In the order of the table of columns in jobs.c. */
-#define JOB_COLUMNS                                                                                \
-	"job_id, upload_id, user_id, owner_uid, owner_gid, status, progress, message, attempt, "   \
-	"failures, max_attempts, cut, total_clips, clips_ready, input_json, artifacts, warnings, " \
-	"source_path, source_dev, source_ino, source_size, source_mtime_ns, source_state, "        \
-	"order_json, not_before, version, created_at, started_at, updated_at, finished_at, "       \
-	"error_code, "                                                                             \
+#define JOB_COLUMNS                                                                              \
+	"job_id, upload_id, user_id, owner_uid, owner_gid, status, progress, message, attempt, " \
+	"failures, max_attempts, priority, idempotency_key, deletes_upload, cut, total_clips, "  \
+	"clips_ready, input_json, artifacts, warnings, source_path, source_dev, source_ino, "    \
+	"source_size, source_mtime_ns, source_state, source_at, is_hold_copy, "                  \
+	"order_json, not_before, version, created_at, started_at, updated_at, finished_at, "     \
+	"error_code, "                                                                           \
 	"error_msg"
 /* A row that a person left half changed; the same words stand in the index of schema.c. */
 #define JOB_IS_HALF_CHANGED                                                     \

@@ -77,15 +77,22 @@ int store_jobs_half_published(struct store *store,
 	return r;
 }
 
-static int jobs_page(struct db *db, int64_t after, struct job_list_row *rows, size_t n)
+/* @param state  NULL: of all */
+static int jobs_page(struct db *db, const char *state, int64_t after, struct job_list_row *rows,
+		     size_t n)
 {
-	static const char sql[] = "SELECT job_id, cookie, status FROM jobs WHERE cookie > :after "
+	static const char all[] = "SELECT job_id, cookie, status FROM jobs WHERE cookie > :after "
 				  "ORDER BY cookie LIMIT :n";
+	static const char some[] =
+		"SELECT job_id, cookie, status FROM jobs "
+		"WHERE status=:status AND cookie > :after ORDER BY cookie LIMIT :n";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	size_t i = 0;
 	int r;
 
-	r = db_statement(db, sql, &stmt);
+	r = db_statement(db, state ? some : all, &stmt);
+	if (r == 0 && state)
+		r = db_bind_text(stmt, ":status", state);
 	if (r == 0)
 		r = db_bind_int(stmt, ":after", after);
 	if (r == 0)
@@ -107,7 +114,51 @@ int store_jobs_page(struct store *store, int64_t after, struct job_list_row *row
 	int r;
 
 	lock_acquire(&store->reader);
-	r = jobs_page(&store->read, after, rows, n);
+	r = jobs_page(&store->read, NULL, after, rows, n);
+	lock_release(&store->reader);
+	return r;
+}
+
+int store_jobs_page_of(struct store *store, enum job_state state, int64_t after,
+		       struct job_list_row *rows, size_t n)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = jobs_page(&store->read, job_state_name(state), after, rows, n);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int job_of_key(struct db *db, uid_t uid, const char *key, char ret_id[JOB_ID_SIZE],
+		      char **ret_input_json)
+{
+	static const char sql[] = "SELECT job_id, input_json FROM jobs "
+				  "WHERE owner_uid=:uid AND idempotency_key=:key";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":uid", uid);
+	if (r == 0)
+		r = db_bind_text(stmt, ":key", key);
+	if (r == 0)
+		r = db_step(db, stmt);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	snprintf(ret_id, JOB_ID_SIZE, "%s", db_column_text(stmt, 0));
+	*ret_input_json = strdup(db_column_text(stmt, 1));
+	return *ret_input_json ? 0 : -ENOMEM;
+}
+
+int store_job_of_key(struct store *store, uid_t uid, const char *key, char ret_id[JOB_ID_SIZE],
+		     char **ret_input_json)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = job_of_key(&store->read, uid, key, ret_id, ret_input_json);
 	lock_release(&store->reader);
 	return r;
 }

@@ -14,6 +14,8 @@ enum column_kind {
 	COLUMN_STRING,   /* char *, owned */
 	COLUMN_OPTIONAL, /* the same, NULL is kept */
 	COLUMN_NUMBER,   /* unsigned or int of four bytes, not negative */
+	COLUMN_PRIORITY,
+	COLUMN_BOOL,
 	COLUMN_I64,
 	COLUMN_TIME, /* int64_t, 0 is NULL */
 	COLUMN_STATE,
@@ -44,6 +46,9 @@ static const struct column {
 	{":attempt", COLUMN_NUMBER, AT(attempt)},
 	{":failures", COLUMN_NUMBER, AT(failures)},
 	{":max_attempts", COLUMN_NUMBER, AT(max_attempts)},
+	{":priority", COLUMN_PRIORITY, AT(priority)},
+	{":idempotency_key", COLUMN_OPTIONAL, AT(idempotency_key)},
+	{":deletes_upload", COLUMN_BOOL, AT(deletes_upload)},
 	{":cut", COLUMN_CUT, AT(cut)},
 	{":total_clips", COLUMN_NUMBER, AT(total_clips)},
 	{":clips_ready", COLUMN_NUMBER, AT(clips_ready)},
@@ -56,6 +61,8 @@ static const struct column {
 	{":source_size", COLUMN_I64, AT(source_size)},
 	{":source_mtime_ns", COLUMN_I64, AT(source_mtime_ns)},
 	{":source_state", COLUMN_SOURCE, AT(source_state)},
+	{":source_at", COLUMN_TIME, AT(source_at)},
+	{":is_hold_copy", COLUMN_BOOL, AT(is_hold_copy)},
 	{":order_json", COLUMN_STRING, AT(order_json)},
 	{":not_before", COLUMN_TIME, AT(not_before)},
 	{":version", COLUMN_I64, AT(version)},
@@ -98,6 +105,10 @@ static int bind_column(sqlite3_stmt *stmt, const struct column *c, const struct 
 		return db_bind_text(stmt, c->name, *(char *const *)p);
 	case COLUMN_NUMBER:
 		return db_bind_int(stmt, c->name, *(const unsigned int *)p);
+	case COLUMN_PRIORITY:
+		return db_bind_int(stmt, c->name, *(const int *)p);
+	case COLUMN_BOOL:
+		return db_bind_int(stmt, c->name, *(const bool *)p);
 	case COLUMN_I64:
 	case COLUMN_TIME:
 		memcpy(&i64, p, sizeof(i64));
@@ -148,7 +159,8 @@ static int64_t clamp(int64_t value, int64_t min, int64_t max)
 	return value < min ? min : value > max ? max : value;
 }
 
-/* Somebody may have written anything into the row: nonsense becomes the nearest sense. */
+/* Somebody may have written anything into the row: what makes no sense becomes the nearest sense.
+ */
 static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
 {
 	const struct column *c = &columns[i];
@@ -166,6 +178,12 @@ static int read_column(sqlite3_stmt *stmt, int i, struct job_snapshot *job)
 	case COLUMN_NUMBER:
 		*(unsigned int *)p =
 			(unsigned int)clamp(sqlite3_column_int64(stmt, i), 0, UINT32_MAX);
+		return 0;
+	case COLUMN_PRIORITY:
+		*(int *)p = (int)clamp(sqlite3_column_int64(stmt, i), PRIORITY_MIN, PRIORITY_MAX);
+		return 0;
+	case COLUMN_BOOL:
+		*(bool *)p = sqlite3_column_int64(stmt, i) != 0;
 		return 0;
 	case COLUMN_I64:
 	case COLUMN_TIME:
@@ -244,9 +262,11 @@ static int job_insert(struct db *db, const struct job_snapshot *job)
 	static const char sql[] =
 		"INSERT INTO jobs (" JOB_COLUMNS ") VALUES (:job_id, :upload_id, :user_id, "
 		":owner_uid, :owner_gid, :status, :progress, :message, :attempt, :failures, "
-		":max_attempts, :cut, :total_clips, :clips_ready, :input_json, :artifacts, "
+		":max_attempts, :priority, :idempotency_key, :deletes_upload, :cut, :total_clips, "
+		":clips_ready, :input_json, :artifacts, "
 		":warnings, :source_path, :source_dev, :source_ino, :source_size, "
-		":source_mtime_ns, :source_state, :order_json, :not_before, :version, :created_at, "
+		":source_mtime_ns, :source_state, :source_at, :is_hold_copy, :order_json, "
+		":not_before, :version, :created_at, "
 		":started_at, :updated_at, :finished_at, :error_code, :error_msg)";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	int r;
@@ -473,6 +493,39 @@ int store_job_clip_deleted(struct store *store, const struct job_snapshot *to,
 	if (!store_write_begin(store, WRITE_SYNCED))
 		return -EBUSY;
 	return store_write_end(store, job_change(&store->write, sql, to, output_urls, -ESTALE));
+}
+
+static int job_retry(struct db *db, const struct job_snapshot *to, enum job_state was)
+{
+	static const char sql[] =
+		"UPDATE jobs SET status=:status, progress=:progress, message=:message, "
+		"failures=:failures, total_clips=:total_clips, clips_ready=:clips_ready, "
+		"artifacts=:artifacts, output_urls='[]', warnings=:warnings, "
+		"not_before=:not_before, "
+		"version=:version, started_at=:started_at, updated_at=:updated_at, "
+		"finished_at=:finished_at, error_code=NULL, error_msg=NULL, "
+		"source_path=:source_path, "
+		"source_dev=:source_dev, source_ino=:source_ino, source_size=:source_size, "
+		"source_mtime_ns=:source_mtime_ns, source_state=:source_state, "
+		"source_at=:source_at, "
+		"is_hold_copy=:is_hold_copy "
+		"WHERE job_id=:job_id AND status=:was AND attempt=:attempt";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = prepare_for_job(db, sql, to->id, &stmt);
+	if (r == 0)
+		r = bind_job(stmt, to);
+	if (r == 0)
+		r = db_bind_text(stmt, ":was", job_state_name(was));
+	return r < 0 ? r : change_one(db, stmt, -ESTALE);
+}
+
+int store_job_retry(struct store *store, const struct job_snapshot *to, enum job_state was)
+{
+	if (!store_write_begin(store, WRITE_SYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_retry(&store->write, to, was));
 }
 
 static int job_mark(struct db *db, const char *sql, const char *job_id, unsigned int attempt,

@@ -71,6 +71,16 @@ static const char *const migrations[] = {
 	" mtime_ns INTEGER NOT NULL,"
 	" state TEXT NOT NULL,"
 	" created_at INTEGER NOT NULL) WITHOUT ROWID;",
+	/* 2 */
+	"ALTER TABLE jobs ADD COLUMN source_at INTEGER;" /* when its upload was taken */
+	"UPDATE jobs SET source_at=created_at;"
+	"ALTER TABLE jobs ADD COLUMN deletes_upload INTEGER NOT NULL DEFAULT 0;" /* and has not yet
+										  */
+	"ALTER TABLE jobs ADD COLUMN is_hold_copy INTEGER NOT NULL DEFAULT 0;"   /* no hard link */
+	"CREATE INDEX jobs_by_status ON jobs (status, cookie);"
+	"CREATE UNIQUE INDEX jobs_by_key ON jobs (owner_uid, idempotency_key)"
+	" WHERE idempotency_key IS NOT NULL;"
+	"CREATE INDEX jobs_deleting_upload ON jobs (cookie) WHERE deletes_upload=1;",
 };
 
 int schema_check_owner(struct db *db, const char *path, struct error *e)

@@ -31,19 +31,24 @@ static void add_reason(struct reasons *reasons, const char *fmt, ...)
 struct volume {
 	const char *path;
 	int64_t free_bytes; /* or a negative errno */
+	int64_t min_bytes;
 };
 enum { VOLUMES = 3 };
 
 static void volumes_of(const struct server_view *server, struct volume volumes[VOLUMES])
 {
-	volumes[0] = (struct volume){server->settings->upload_tmp_dir, server->engine.free_uploads};
-	volumes[1] = (struct volume){server->settings->process_work_dir, server->engine.free_work};
-	volumes[2] = (struct volume){server->settings->output_root, server->engine.free_outputs};
+	volumes[0] = (struct volume){server->settings->upload_tmp_dir, server->engine.free_uploads,
+				     server->engine.min_uploads};
+	volumes[1] = (struct volume){server->settings->process_work_dir, server->engine.free_work,
+				     server->engine.min_work};
+	volumes[2] = (struct volume){server->settings->output_root, server->engine.free_outputs,
+				     server->engine.min_outputs};
 }
 
-/* Why not all is well: what a person should look at. */
-static bool add_reasons(const struct server_view *server, struct buf *out)
+/* Why not all is well: what a person should look at. @return the status that this makes */
+static const char *add_reasons(const struct server_view *server, struct buf *out)
 {
+	const char *status;
 	const struct engine_stats *engine = &server->engine;
 	struct reasons reasons = {.out = out};
 	struct volume volumes[VOLUMES];
@@ -58,9 +63,15 @@ static bool add_reasons(const struct server_view *server, struct buf *out)
 		if (volumes[i].free_bytes < 0)
 			add_reason(&reasons, "%s: %s", volumes[i].path,
 				   strerror((int)-volumes[i].free_bytes));
+		else if (volumes[i].free_bytes < volumes[i].min_bytes)
+			add_reason(&reasons, "%s: %" PRId64 " bytes free, min_free wants %" PRId64,
+				   volumes[i].path, volumes[i].free_bytes, volumes[i].min_bytes);
 	if (engine->is_stopping)
 		add_reason(&reasons, "the mount is being stopped");
-	return reasons.has_some;
+	status = reasons.has_some ? "degraded" : engine->is_paused ? "paused" : "ok";
+	if (engine->is_paused)
+		add_reason(&reasons, "paused: no job is started until root writes resume to control");
+	return status;
 }
 
 static void add_time(struct buf *out, int64_t wall_ms)
@@ -88,13 +99,13 @@ void view_health(const struct server_view *server, struct buf *out)
 	const struct engine_stats *engine = &server->engine;
 	auto_buf struct buf reasons = BUF_EMPTY;
 	struct volume volumes[VOLUMES];
-	bool is_degraded = add_reasons(server, &reasons);
+	const char *status = add_reasons(server, &reasons);
 
 	volumes_of(server, volumes);
 	if (buf_error(&reasons) < 0)
 		out->is_failed = true;
-	buf_printf(out, "{\"status\":\"%s\",\"reasons\":[%s],\"version\":",
-		   is_degraded ? "degraded" : "ok", is_degraded ? reasons.data : "");
+	buf_printf(out, "{\"status\":\"%s\",\"reasons\":[%s],\"version\":", status,
+		   reasons.data ? reasons.data : "");
 	view_json_string(out, server->version);
 	buf_add_str(out, ",\"since\":");
 	add_time(out, server->since);
@@ -141,6 +152,10 @@ static const char readme[] =
 	"  clips         [{\"start\":1.5,\"end\":4},...] instead of an even split\n"
 	"  cut           exact (default), keyframe, encode\n"
 	"  jobId         an id of your own, [A-Za-z0-9._-]{1,64}\n"
+	"  priority      -20 to 19, lower runs first (0)\n"
+	"  idempotencyKey  the same key with the same request gives the job that it made\n"
+	"  deleteUpload  true: remove the upload once its job is done\n"
+	"  size, sha256  what the upload must be\n"
 	"  maxAttempts, userId\n"
 	"  A refused request fails the write; why stands in the reply. Programs keep one descriptor for\n"
 	"  both (exec 3<>control), or choose the jobId.\n"
@@ -148,7 +163,7 @@ static const char readme[] =
 	"A job, jobs/<id>/\n"
 	"  status    JSON: state, progress, and in the end the clips, or the error\n"
 	"  progress  wait  request  log\n"
-	"  control   write \"cancel\"\n"
+	"  control   write \"cancel\", or \"retry\" once it has failed or was cancelled\n"
 	"  source    the upload, while its path is still the same file\n"
 	"  clips/    clip_001.mp4, clip_002.mp4, ...\n"
 	"  by-upload/<uploadId> leads to the newest job of an upload ('/' is written %2F, '%' %25).\n"
@@ -161,7 +176,8 @@ static const char readme[] =
 	"may come earlier: its job waits. While a job holds an upload, writing to it gives \"Text file busy\";\n"
 	"its name may be removed, renamed or replaced.\n"
 	"\n"
-	"health    how the mount is, JSON\n";
+	"health    how the mount is, JSON\n"
+	"control   root may also write \"pause\" (no job is started) and \"resume\"\n";
 
 void view_readme(struct buf *out)
 {

@@ -9,9 +9,11 @@
  */
 #include "worker.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "storyclip/child.h"
 #include "storyclip/common/clock.h"
@@ -19,6 +21,7 @@
 #include "storyclip/common/log.h"
 #include "storyclip/media.h"
 
+#define PROGRESS_PREPARED 10
 #define PROGRESS_ANALYZING 30
 #define PROGRESS_EXPORTED 90
 
@@ -34,6 +37,7 @@ struct worker {
 	double clip_part;
 	size_t n_made;
 	int64_t clip_began_ms;
+	int64_t source_bytes, hashed_bytes; /* while the upload is compared with its SHA-256 */
 };
 
 static void worker_finish(struct worker *w)
@@ -117,6 +121,52 @@ static int worker_take_order(struct worker *w, struct error *e)
 	return work_order_parse(text, len, e, &w->order);
 }
 
+static void on_hashed(void *context, uint64_t bytes)
+{
+	struct worker *w = context;
+	double part;
+
+	w->hashed_bytes += (int64_t)bytes;
+	part = w->hashed_bytes < w->source_bytes
+		       ? (double)w->hashed_bytes / (double)w->source_bytes
+		       : 1;
+	child_worked(&w->reporter, bytes,
+		     PROGRESS_PREPARED + (int)(part * (PROGRESS_ANALYZING - 1 - PROGRESS_PREPARED)));
+}
+
+/* Whether the upload is the one that the request means. */
+static int worker_compare(struct worker *w, struct error *e)
+{
+	const struct work_order *order = &w->order;
+	char sha256[SHA256_SIZE];
+	struct stat st;
+	int r;
+
+	if (!order->size && !order->sha256[0])
+		return 0;
+	if (fstat(PROTO_SOURCE_FD, &st) < 0)
+		return error_from_errno(e, -errno, "looking at the upload");
+	if (order->size && order->size != st.st_size)
+		return error_set(e, SC_UPLOAD_MISMATCH,
+				 "the upload has %" PRId64 " bytes, not the %" PRId64 " that were "
+				 "announced; copy it again",
+				 (int64_t)st.st_size, order->size);
+	if (!order->sha256[0])
+		return 0;
+	w->source_bytes = st.st_size;
+	r = media_sha256(PROTO_SOURCE_FD, on_hashed, w, e, sha256);
+	if (r < 0)
+		return r;
+	child_flush(&w->reporter);
+	if (strcmp(sha256, order->sha256) != 0)
+		return error_set(e, SC_UPLOAD_MISMATCH,
+				 "the upload's SHA-256 is %s, not the %s that was announced; copy it "
+				 "again",
+				 sha256, order->sha256);
+	child_say(REPORT_LOG, "the upload's SHA-256 is the announced one");
+	return 0;
+}
+
 static int worker_probe(struct worker *w, struct error *e)
 {
 	int r;
@@ -161,6 +211,9 @@ static int worker_run(struct worker *w, struct error *e)
 	int r;
 
 	r = worker_take_order(w, e);
+	if (r < 0)
+		return r;
+	r = worker_compare(w, e);
 	if (r < 0)
 		return r;
 	r = worker_probe(w, e);

@@ -34,7 +34,16 @@ static const struct {
 	 "\"maxAttempts\":100,\"userId\":\"u \\\"1\\\"\"}"},
 	{"{\"uploadId\":\"\\u00e4/}{\\\\\"}",
 	 "{\"uploadId\":\"\xc3\xa4/}{\\\\\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
+	{"{\"uploadId\":\"a\",\"priority\":-20,\"idempotencyKey\":\"k \\\"1\\\"\",\"deleteUpload\":true,"
+	 "\"size\":1,\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF\"}",
+	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"priority\":-20,"
+	 "\"idempotencyKey\":\"k \\\"1\\\"\",\"deleteUpload\":true,\"size\":1,\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}"},
+	{"{\"uploadId\":\"a\",\"priority\":0,\"deleteUpload\":false}",
+	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
 	/* lines */
+	{"uploadId=a priority=19 deleteUpload=true idempotencyKey=k size=9 sha256=0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
+	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"priority\":19,"
+	 "\"idempotencyKey\":\"k\",\"deleteUpload\":true,\"size\":9,\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}"},
 	{"uploadId=a", "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
 	{"uploadId='my video.mp4'\tclipDuration=0.5 \r",
 	 "{\"uploadId\":\"my video.mp4\",\"clipDuration\":0.5,\"maxClips\":50,\"cut\":\"exact\"}"},
@@ -73,6 +82,13 @@ static const struct {
 	{"{\"uploadId\":\"\xff\"}", "JSON", "byte 0xff"},
 	{"{\"uploadId\":\"a\",\"uploadId\":\"b\"}", "uploadId", "duplicate"},
 	{"uploadId=a uploadId=b", "uploadId", "twice"},
+	{"uploadId=a priority=20", "priority 20", "-20 to 19"},
+	{"uploadId=a priority=-21", "priority -21", "-20 to 19"},
+	{"uploadId=a deleteUpload=yes", "deleteUpload yes", "true or false"},
+	{"{\"uploadId\":\"a\",\"deleteUpload\":1}", "deleteUpload 1", "true or false"},
+	{"{\"uploadId\":\"a\",\"idempotencyKey\":\"\"}", "idempotencyKey", "1 to 255"},
+	{"uploadId=a size=0", "size 0", "1 to"},
+	{"uploadId=a sha256=abc", "sha256 'abc'", "64 hexadecimal digits"},
 	{"uploadId='a", "quote", "'a"},
 	{"{\"uploadId\":\"a\",\"colour\":1}", "colour", "known are uploadId"},
 	{"uploadId=a colour=1", "colour", "maxAttempts"},

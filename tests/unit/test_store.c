@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "store_v1.h"
 #include "storyclip/common/file.h"
 #include "storyclip/store.h"
 
@@ -549,6 +550,97 @@ static void test_indexes(const char *path)
 	sqlite3_close(db);
 }
 
+static void test_from_version_1(void)
+{
+	const char *path = in_dir("v1.db");
+	auto_snapshot struct job_snapshot job = {0};
+	struct upload_row upload = {0};
+	struct store *store;
+
+	CHECK(by_hand(path, store_v1) >= 0);
+	store = must_open(path);
+	CHECK_INT(ask(path, "PRAGMA user_version"), 2);
+	CHECK_INT(store_job_get(store, "old", &job), 0);
+	CHECK_INT(job.state, JOB_QUEUED);
+	CHECK_INT(job.attempt, 3);
+	CHECK_INT(job.owner_uid, 7);
+	CHECK_INT(job.version, 9);
+	CHECK_INT(job.source_at, 1000); /* its upload was taken when it was accepted */
+	CHECK(!job.deletes_upload && !job.is_hold_copy && !job.idempotency_key);
+	CHECK_INT(job.priority, 0);
+	CHECK_INT(store_upload_get(store, "a.mp4", &upload), 0);
+	CHECK_INT(upload.size, 3);
+	/* and it goes on: rows of the new kind, and a second opening, which has nothing to do */
+	insert(store, "new", (char *)"c");
+	store_close(store);
+	store = must_open(path);
+	CHECK_INT(ask(path, "SELECT count(*) FROM jobs"), 3);
+	store_close(store);
+}
+
+static void test_keys_and_priority(void)
+{
+	const char *path = in_dir("keys.db");
+	struct store *store = must_open(path);
+	auto_snapshot struct job_snapshot back = {0};
+	auto_free char *json = NULL;
+	char id[JOB_ID_SIZE] = "";
+	struct job_snapshot job;
+
+	fill_job(&job, "a", (char *)"up");
+	job.priority = -20;
+	job.idempotency_key = (char *)"k";
+	job.deletes_upload = true;
+	job.source_at = 5;
+	CHECK_INT(store_job_insert(store, &job), 0);
+	snprintf(job.id, sizeof(job.id), "b");
+	CHECK_INT(store_job_insert(store, &job), -EEXIST);
+	job.owner_uid = 1; /* another user's keys are others */
+	CHECK_INT(store_job_insert(store, &job), 0);
+	CHECK_INT(store_job_of_key(store, 1, "k", id, &json), 0);
+	CHECK_STR(id, "b");
+	CHECK_STR(json, "{\"uploadId\":\"a\"}");
+	CHECK_INT(store_job_of_key(store, 2, "k", id, &json), -ENOENT);
+	CHECK_INT(store_job_get(store, "a", &back), 0);
+	CHECK_INT(back.priority, -20);
+	CHECK_STR(back.idempotency_key, "k");
+	CHECK(back.deletes_upload && !back.is_hold_copy);
+	CHECK_INT(back.source_at, 5);
+	store_close(store);
+}
+
+static void test_retry(void)
+{
+	const char *path = in_dir("retry.db");
+	struct store *store = must_open(path);
+	auto_snapshot struct job_snapshot back = {0};
+	struct job_list_row rows[4];
+	struct job_snapshot job;
+
+	insert(store, "a", (char *)"up");
+	insert(store, "b", (char *)"up");
+	CHECK_INT(move(store, "a", JOB_QUEUED, 0, JOB_RUNNING, 1, 8), 0);
+	CHECK_INT(move(store, "a", JOB_RUNNING, 1, JOB_FAILED, 1, 9), 0);
+	CHECK_INT(store_jobs_page_of(store, JOB_FAILED, 0, rows, 4), 1);
+	CHECK_STR(rows[0].id, "a");
+	fill_job(&job, "a", (char *)"up");
+	job.attempt = 1;
+	job.version = 10;
+	job.source_path = (char *)"other.mp4";
+	CHECK_INT(store_job_retry(store, &job, JOB_CANCELLED), -ESTALE);
+	CHECK_INT(store_job_retry(store, &job, JOB_FAILED), 0);
+	CHECK_INT(store_job_retry(store, &job, JOB_FAILED), -ESTALE);
+	CHECK_INT(store_job_get(store, "a", &back), 0);
+	CHECK_INT(back.state, JOB_QUEUED);
+	CHECK_INT(back.error.err, 0);
+	CHECK_INT(back.finished_at, 0);
+	CHECK_STR(back.source_path, "other.mp4");
+	CHECK_INT(store_jobs_page_of(store, JOB_QUEUED, 0, rows, 4), 2);
+	CHECK_INT(store_jobs_page_of(store, JOB_QUEUED, rows[0].cookie, rows, 4), 1);
+	CHECK_INT(store_jobs_page_of(store, JOB_FAILED, 0, rows, 4), 0);
+	store_close(store);
+}
+
 int main(void)
 {
 	int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -557,6 +649,9 @@ int main(void)
 
 	REQUIRE(mkdtemp(dir));
 	test_whose_file();
+	test_from_version_1();
+	test_keys_and_priority();
+	test_retry();
 	path = strdup(in_dir("a.db"));
 	store = must_open(path);
 	test_round_trip(store);
