@@ -6,11 +6,9 @@
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
 need jq ffmpeg
-try_it() { # ARGUMENTS
-	"$SC_TESTS/../examples/try-it" --dir "$SC_TEST/demo" --build "$SC_BUILD" "$@" </dev/null
-}
-run() {
-	try_it "$@" >"$LOG/try-it" 2>&1 || fail "try-it $*: $(tail -n 20 "$LOG/try-it")"
+try_it=("$SC_TESTS/../examples/try-it" --dir "$SC_TEST/demo" --build "$SC_BUILD")
+run() { # ARGUMENTS
+	"${try_it[@]}" "$@" >"$LOG/try-it" 2>&1 || fail "try-it $*: $(tail -n 20 "$LOG/try-it")"
 }
 mnt=$SC_TEST/demo/mount
 
@@ -24,7 +22,7 @@ eq "$(find "$SC_TEST/demo/root/outputs" -name '*.mp4' | wc -l)" 13
 
 # killed in the middle, itself and the daemon: a dead mount point, and a job wherever it was just then
 long=$(media long.mp4)
-try_it "$long" >"$LOG/killed" 2>&1 &
+"${try_it[@]}" "$long" >"$LOG/killed" 2>&1 &
 script=$!
 sc_wait_for '[[ $(find "$mnt/jobs" -mindepth 1 -maxdepth 1 | wc -l) -eq 2 ]]' 60
 kill -KILL "$script" "$(sc_pid "$SC_TEST/demo/root")"
