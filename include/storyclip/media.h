@@ -53,29 +53,37 @@ struct media_plan {
 };
 void media_plan_finish(struct media_plan *plan);
 
+/** Where the clips begin and end: by exactly one of the first three. */
+struct media_split {
+	int64_t clip_duration_us;        /* each as long, the last one shorter; 0: not so */
+	unsigned int parts;              /* so many equal ones; 0: not so */
+	const struct clip_range *ranges; /* borrowed; the caller's own */
+	size_t n_ranges;
+	unsigned int max_clips; /* the first ones only; 0: all */
+};
+
 /**
- * The ranges to cut: the request's own, or an even split (n_ranges 0). Ranges without a frame are
- * dropped; in CUT_KEYFRAME all bounds are moved to the last keyframe at or before them.
- * Pure arithmetic; each range of the result becomes one clip.
+ * The ranges to cut. Those without a frame are dropped; in CUT_KEYFRAME all bounds are moved to the
+ * last keyframe at or before them. Pure arithmetic; each range of the result becomes one clip.
  *
- * @param clip_duration_us  of an even split; > 0 unless ranges are given
- * @param max_clips         the first ones only; 0: all
+ * @param split  borrowed for the call
  * Codes: RANGE_BEYOND_END, NO_CLIPS, LIMIT_EXCEEDED, OUT_OF_MEMORY.
  */
-int media_plan(const struct media_source *source, enum cut_mode mode, int64_t clip_duration_us,
-	       unsigned int max_clips, const struct clip_range *ranges, size_t n_ranges,
-	       struct error *e, struct media_plan *ret);
+int media_plan(const struct media_source *source, enum cut_mode mode,
+	       const struct media_split *split, struct error *e, struct media_plan *ret);
 
 /**
  * Make all clips of the plan in order: each written to dir_fd under its final name
  * (clip_filename()), checked (VERIFY_FAILED), then told by `made`; the data of all is on disk
  * (fsync) when it returns 0.
  *
- * @param made  called after each checked clip; the artifact is borrowed for the call
+ * @param encode  what CUT_ENCODE makes of the picture; borrowed for the call
+ * @param made    called after each checked clip; the artifact is borrowed for the call
  */
-int media_cut(struct media_source *source, enum cut_mode mode, const struct media_plan *plan,
-	      int dir_fd, void (*made)(void *context, const struct artifact *artifact),
-	      void *made_context, struct error *e);
+int media_cut(struct media_source *source, enum cut_mode mode,
+	      const struct encode_options *encode, const struct media_plan *plan, int dir_fd,
+	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
+	      struct error *e);
 
 /**
  * The SHA-256 of all of a file, as hexadecimal digits in lower case.

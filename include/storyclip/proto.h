@@ -37,12 +37,14 @@ struct work_order {
 	char job_id[JOB_ID_SIZE];
 	unsigned int attempt;
 	enum cut_mode cut;
-	int64_t clip_duration_us;  /* 0 with ranges */
+	int64_t clip_duration_us;  /* 0 with parts or ranges */
+	unsigned int parts;        /* 0 with the others */
 	unsigned int max_clips;    /* 0: all */
 	struct clip_range *ranges; /* owned */
 	size_t n_ranges;
 	int64_t size;              /* what the source must have; 0: anything */
 	char sha256[SHA256_SIZE];  /* the same; "": anything */
+	struct encode_options encode; /* only CUT_ENCODE looks at it */
 };
 
 /** What a publisher is to do. */

@@ -41,10 +41,13 @@ static int encode_order(const struct request *request, const char *job_id, char 
 	struct work_order order = {
 		.attempt = 1,
 		.cut = request->cut,
-		.clip_duration_us = request->n_ranges ? 0 : request->clip_duration_us,
+		.clip_duration_us =
+			request->n_ranges || request->parts ? 0 : request->clip_duration_us,
+		.parts = request->parts,
 		.max_clips = request->max_clips,
 		.ranges = request->ranges, /* borrowed */
 		.n_ranges = request->n_ranges,
+		.encode = request->encode,
 		.size = request->size,
 	};
 	int r;

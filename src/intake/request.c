@@ -18,11 +18,14 @@
 #define EXCERPT   40 /* bytes that a message repeats of the text around what is no JSON */
 #define SECOND_US 1000000
 
+#define CUT_BIT(mode) (1u << (mode))
+
 struct field {
 	const char *name;
 	enum kind kind;
 	int64_t min, max;  /* of number, and of the count of ranges */
 	const char *range; /* the same for a person */
+	unsigned int cuts; /* those that it has a use in, as bits; 0: all */
 	int (*set)(struct request *request, struct value *v, struct error *e);
 };
 
@@ -70,6 +73,70 @@ static int set_cut(struct request *request, struct value *v, struct error *e)
 	return r;
 }
 
+static int set_aspect(struct request *request, struct value *v, struct error *e)
+{
+	unsigned int width, height;
+	char more;
+
+	if (strspn(v->string, "0123456789:") != strlen(v->string) ||
+	    sscanf(v->string, "%3u:%3u%c", &width, &height, &more) != 2 || width < 1 || height < 1 ||
+	    width > PICTURE_ASPECT_MAX || height > PICTURE_ASPECT_MAX)
+		return error_set(e, SC_INVALID_REQUEST,
+				 "aspect '%s' is not usable; write W:H, each 1 to %d, as 9:16",
+				 v->shown, PICTURE_ASPECT_MAX);
+	request->encode.aspect_width = width;
+	request->encode.aspect_height = height;
+	return 0;
+}
+
+static int set_size(const char *name, const struct value *v, unsigned int *ret, struct error *e)
+{
+	if (v->number % 2)
+		return error_set(e, SC_INVALID_REQUEST, "%s %s is odd; %d or %d would do", name,
+				 v->shown, (int)v->number - 1, (int)v->number + 1);
+	*ret = (unsigned int)v->number;
+	return 0;
+}
+
+static int set_width(struct request *request, struct value *v, struct error *e)
+{
+	return set_size("width", v, &request->encode.width, e);
+}
+
+static int set_height(struct request *request, struct value *v, struct error *e)
+{
+	return set_size("height", v, &request->encode.height, e);
+}
+
+static int set_fit(struct request *request, struct value *v, struct error *e)
+{
+	if (picture_fit_from_name(v->string, &request->encode.fit) < 0)
+		return error_set(e, SC_INVALID_REQUEST, "fit '%s' is not known; crop, pad", v->shown);
+	return 0;
+}
+
+static int set_quality(struct request *request, struct value *v, struct error *e)
+{
+	request->encode.quality = (unsigned int)v->number;
+	return 0;
+}
+
+static int set_preset(struct request *request, struct value *v, struct error *e)
+{
+	struct buf known = BUF_EMPTY;
+	int r = encode_preset_from_name(v->string, &request->encode.preset);
+
+	if (r == 0)
+		return 0;
+	for (int preset = 0; preset < PRESET_COUNT; preset++)
+		buf_printf(&known, "%s%s", preset ? ", " : "",
+			   encode_preset_name((enum encode_preset)preset));
+	r = error_set(e, SC_INVALID_REQUEST, "preset '%s' is not known; %s", v->shown,
+		      known.data ? known.data : "veryfast");
+	buf_finish(&known);
+	return r;
+}
+
 static int set_clip_duration(struct request *request, struct value *v, struct error *e)
 {
 	request->clip_duration_us = v->number;
@@ -79,6 +146,12 @@ static int set_clip_duration(struct request *request, struct value *v, struct er
 static int set_max_clips(struct request *request, struct value *v, struct error *e)
 {
 	request->max_clips = (unsigned int)v->number;
+	return 0;
+}
+
+static int set_parts(struct request *request, struct value *v, struct error *e)
+{
+	request->parts = (unsigned int)v->number;
 	return 0;
 }
 
@@ -148,12 +221,21 @@ static int set_clips(struct request *request, struct value *v, struct error *e)
 static const struct field fields[] = {
 	{"uploadId", KIND_STRING, .set = set_upload_id},
 	{"clipDuration", KIND_SECONDS, SECOND_US / 10, INT64_C(3600) * SECOND_US,
-	 "0.1 to 3600 seconds", set_clip_duration},
-	{"maxClips", KIND_COUNT, 1, REQUEST_MAX_CLIPS, "1 to 10000", set_max_clips},
-	{"clips", KIND_CLIPS, 1, REQUEST_MAX_CLIPS, "1 to 10000 of them", set_clips},
+	 "0.1 to 3600 seconds", .set = set_clip_duration},
+	{"maxClips", KIND_COUNT, 1, REQUEST_MAX_CLIPS, "1 to 10000", .set = set_max_clips},
+	{"clips", KIND_CLIPS, 1, REQUEST_MAX_CLIPS, "1 to 10000 of them", .set = set_clips},
+	{"parts", KIND_COUNT, 1, REQUEST_MAX_CLIPS, "1 to 10000", .set = set_parts},
 	{"cut", KIND_STRING, .set = set_cut},
+	{"aspect", KIND_STRING, .cuts = CUT_BIT(CUT_ENCODE), .set = set_aspect},
+	{"width", KIND_COUNT, PICTURE_SIZE_MIN, PICTURE_SIZE_MAX, "even, 16 to 8192",
+	 CUT_BIT(CUT_ENCODE), set_width},
+	{"height", KIND_COUNT, PICTURE_SIZE_MIN, PICTURE_SIZE_MAX, "even, 16 to 8192",
+	 CUT_BIT(CUT_ENCODE), set_height},
+	{"fit", KIND_STRING, .cuts = CUT_BIT(CUT_ENCODE), .set = set_fit},
+	{"quality", KIND_COUNT, 0, ENCODE_QUALITY_MAX, "0 to 51", CUT_BIT(CUT_ENCODE), set_quality},
+	{"preset", KIND_STRING, .cuts = CUT_BIT(CUT_ENCODE), .set = set_preset},
 	{"jobId", KIND_STRING, .set = set_job_id},
-	{"maxAttempts", KIND_COUNT, 1, 100, "1 to 100", set_max_attempts},
+	{"maxAttempts", KIND_COUNT, 1, 100, "1 to 100", .set = set_max_attempts},
 	{"priority", KIND_COUNT, PRIORITY_MIN, PRIORITY_MAX, "-20 to 19", .set = set_priority},
 	{"idempotencyKey", KIND_STRING, .set = set_idempotency_key},
 	{"deleteUpload", KIND_BOOL, .set = set_delete_upload},
@@ -186,7 +268,19 @@ static int unknown_field(const char *name, struct error *e)
 	return r;
 }
 
-static int field_apply(const struct field *field, struct value *v, struct request *request,
+/* A request while it is read. */
+struct parsing {
+	struct request request;
+	uint64_t given; /* fields, as bits */
+};
+_Static_assert(SC_ARRAY_SIZE(fields) <= 64, "a bit for each field");
+
+static bool is_given(const struct parsing *parsing, const char *name)
+{
+	return parsing->given & UINT64_C(1) << (field_find(name) - fields);
+}
+
+static int field_apply(const struct field *field, struct value *v, struct parsing *parsing,
 		       struct error *e)
 {
 	int64_t n = field->kind == KIND_CLIPS ? (int64_t)v->n_ranges : v->number;
@@ -201,19 +295,102 @@ static int field_apply(const struct field *field, struct value *v, struct reques
 		return error_set(e, SC_INVALID_REQUEST, "%s %s is out of range; %s", field->name,
 				 v->shown, field->range);
 	}
-	return field->set(request, v, e);
+	parsing->given |= UINT64_C(1) << (field - fields);
+	return field->set(&parsing->request, v, e);
+}
+
+static int cut_check(const struct parsing *parsing, struct error *e)
+{
+	unsigned int cut = CUT_BIT(parsing->request.cut);
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(fields); i++) {
+		enum cut_mode useful = CUT_EXACT;
+
+		if (!(parsing->given & UINT64_C(1) << i) || !fields[i].cuts || (fields[i].cuts & cut))
+			continue;
+		while (!(fields[i].cuts & CUT_BIT(useful)))
+			useful++;
+		return error_set(e, SC_INVALID_REQUEST,
+				 "%s has no use with cut %s; leave it out, or ask for cut %s",
+				 fields[i].name, cut_mode_name(parsing->request.cut),
+				 cut_mode_name(useful));
+	}
+	return 0;
+}
+
+/* aspect, width and height must agree, and give a size that can be had. */
+static int size_check(const struct parsing *parsing, struct error *e)
+{
+	const struct encode_options *o = &parsing->request.encode;
+	struct encode_options by_height = *o;
+	unsigned int width, height;
+
+	if (!encode_options_size(o, &width, &height)) {
+		if (is_given(parsing, "fit") && !o->aspect_width)
+			return error_set(e, SC_INVALID_REQUEST,
+					 "fit has no use without aspect, or width and height");
+		return 0;
+	}
+	by_height.width = 0;
+	if (o->aspect_width && o->width && o->height) {
+		encode_options_size(&by_height, &width, &height);
+		/* One of them was rounded to make it even. */
+		if (width > o->width + 2 || width + 2 < o->width)
+			return error_set(e, SC_INVALID_REQUEST,
+					 "width %u and height %u are not of aspect %u:%u; leave "
+					 "aspect out, or give width %u",
+					 o->width, o->height, o->aspect_width, o->aspect_height,
+					 width);
+		return 0;
+	}
+	if (width < PICTURE_SIZE_MIN || width > PICTURE_SIZE_MAX)
+		return error_set(e, SC_INVALID_REQUEST,
+				 "height %u with aspect %u:%u gives width %u; it must be %d to %d",
+				 height, o->aspect_width, o->aspect_height, width, PICTURE_SIZE_MIN,
+				 PICTURE_SIZE_MAX);
+	if (height < PICTURE_SIZE_MIN || height > PICTURE_SIZE_MAX)
+		return error_set(e, SC_INVALID_REQUEST,
+				 "width %u with aspect %u:%u gives height %u; it must be %d to %d",
+				 width, o->aspect_width, o->aspect_height, height, PICTURE_SIZE_MIN,
+				 PICTURE_SIZE_MAX);
+	return 0;
+}
+
+/* Three ways to say where clips begin: at most one is given. */
+static int split_check(const struct parsing *parsing, struct error *e)
+{
+	static const char *const ways[] = {"clipDuration", "clips", "parts"};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(ways); i++) {
+		if (!is_given(parsing, ways[i]))
+			continue;
+		if (first)
+			return error_set(e, SC_INVALID_REQUEST,
+					 "%s and %s exclude each other; give one of them", first,
+					 ways[i]);
+		first = ways[i];
+	}
+	return 0;
 }
 
 /* What only shows once all fields are there; then the defaults. */
-static int request_complete(struct request *request, struct error *e)
+static int request_complete(struct parsing *parsing, struct error *e)
 {
+	struct request *request = &parsing->request;
+	int r;
+
 	if (!request->upload_id)
 		return error_set(e, SC_INVALID_REQUEST,
 				 "uploadId is missing; give a file's path below incoming/");
-	if (request->ranges && request->clip_duration_us)
-		return error_set(e, SC_INVALID_REQUEST,
-				 "clipDuration and clips exclude each other; give one of them");
-	if (!request->ranges) {
+	r = split_check(parsing, e);
+	if (r == 0)
+		r = cut_check(parsing, e);
+	if (r == 0)
+		r = size_check(parsing, e);
+	if (r < 0)
+		return r;
+	if (!request->ranges && !request->parts) {
 		if (!request->clip_duration_us)
 			request->clip_duration_us = REQUEST_DEFAULT_CLIP_US;
 		if (!request->max_clips)
@@ -263,7 +440,7 @@ static int not_json(const char *text, const json_error_t *problem, struct error 
 			 problem->text);
 }
 
-static int parse_json(const char *text, struct error *e, struct request *request)
+static int parse_json(const char *text, struct error *e, struct parsing *parsing)
 {
 	json_error_t problem;
 	json_t *root, *json;
@@ -287,7 +464,7 @@ static int parse_json(const char *text, struct error *e, struct request *request
 		r = field ? value_from_json(name, field->kind, (size_t)field->max, json, e, &v)
 			  : unknown_field(name, e);
 		if (r == 0)
-			r = field_apply(field, &v, request, e);
+			r = field_apply(field, &v, parsing, e);
 		if (r < 0)
 			break;
 	}
@@ -295,9 +472,8 @@ static int parse_json(const char *text, struct error *e, struct request *request
 	return r;
 }
 
-static int parse_pairs(const char *text, struct error *e, struct request *request)
+static int parse_pairs(const char *text, struct error *e, struct parsing *parsing)
 {
-	bool is_given[SC_ARRAY_SIZE(fields)] = {false};
 	const char *rest = text;
 
 	for (;;) {
@@ -312,14 +488,13 @@ static int parse_pairs(const char *text, struct error *e, struct request *reques
 		field = field_find(pair.key);
 		if (!field)
 			return unknown_field(pair.key, e);
-		if (is_given[field - fields])
+		if (is_given(parsing, field->name))
 			return error_set(e, SC_INVALID_REQUEST, "%s is given twice; give it once",
 					 field->name);
-		is_given[field - fields] = true;
 		r = value_from_text(field->name, field->kind, (size_t)field->max, pair.value, e,
 				    &v);
 		if (r == 0)
-			r = field_apply(field, &v, request, e);
+			r = field_apply(field, &v, parsing, e);
 		if (r < 0)
 			return r;
 	}
@@ -327,24 +502,23 @@ static int parse_pairs(const char *text, struct error *e, struct request *reques
 
 int request_parse(const char *text, struct error *e, struct request *ret)
 {
-	auto_request struct request request = {.cut = CUT_EXACT};
+	struct parsing parsing = {.request = {.cut = CUT_EXACT, .encode = ENCODE_OPTIONS_DEFAULT}};
 	const char *start = text + strspn(text, " \t\r\n");
 	int r;
 
 	if (strlen(text) > REQUEST_TEXT_MAX)
 		return error_set(e, SC_REQUEST_TOO_LARGE, "the request is over %d bytes",
 				 REQUEST_TEXT_MAX);
-	r = *start == '{' || *start == '[' ? parse_json(start, e, &request)
-					   : parse_pairs(start, e, &request);
+	r = *start == '{' || *start == '[' ? parse_json(start, e, &parsing)
+					   : parse_pairs(start, e, &parsing);
 	if (r == 0)
-		r = request_complete(&request, e);
-	if (r == -ENOMEM)
-		return error_from_errno(e, r, "reading the request");
-	if (r < 0)
-		return r;
-	*ret = request;
-	memset(&request, 0, sizeof(request));
-	return 0;
+		r = request_complete(&parsing, e);
+	if (r == 0) {
+		*ret = parsing.request;
+		return 0;
+	}
+	request_finish(&parsing.request);
+	return r == -ENOMEM ? error_from_errno(e, r, "reading the request") : r;
 }
 
 /* ---- and back ---- */
@@ -362,6 +536,22 @@ static void seconds_add(struct buf *out, int64_t us)
 		buf_printf(out, ".%s", fraction);
 }
 
+static void encode_options_add(struct buf *out, const struct encode_options *o)
+{
+	unsigned int width, height;
+
+	if (o->aspect_width)
+		buf_printf(out, ",\"aspect\":\"%u:%u\"", o->aspect_width, o->aspect_height);
+	if (o->width)
+		buf_printf(out, ",\"width\":%u", o->width);
+	if (o->height)
+		buf_printf(out, ",\"height\":%u", o->height);
+	if (o->aspect_width || encode_options_size(o, &width, &height))
+		buf_printf(out, ",\"fit\":\"%s\"", picture_fit_name(o->fit));
+	buf_printf(out, ",\"quality\":%u,\"preset\":\"%s\"", o->quality,
+		   encode_preset_name(o->preset));
+}
+
 void request_to_json(const struct request *request, struct buf *out)
 {
 	buf_add_str(out, "{\"uploadId\":");
@@ -376,6 +566,8 @@ void request_to_json(const struct request *request, struct buf *out)
 			buf_add_str(out, "}");
 		}
 		buf_add_str(out, "]");
+	} else if (request->parts) {
+		buf_printf(out, ",\"parts\":%u", request->parts);
 	} else {
 		buf_add_str(out, ",\"clipDuration\":");
 		seconds_add(out, request->clip_duration_us);
@@ -383,6 +575,8 @@ void request_to_json(const struct request *request, struct buf *out)
 	if (request->max_clips)
 		buf_printf(out, ",\"maxClips\":%u", request->max_clips);
 	buf_printf(out, ",\"cut\":\"%s\"", cut_mode_name(request->cut));
+	if (request->cut == CUT_ENCODE)
+		encode_options_add(out, &request->encode);
 	if (request->job_id[0])
 		buf_printf(out, ",\"jobId\":\"%s\"", request->job_id);
 	if (request->max_attempts)

@@ -5,9 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int media_cut(struct media_source *source, enum cut_mode mode, const struct media_plan *plan,
-	      int dir_fd, void (*made)(void *context, const struct artifact *artifact),
-	      void *made_context, struct error *e)
+int media_cut(struct media_source *source, enum cut_mode mode,
+	      const struct encode_options *encode, const struct media_plan *plan, int dir_fd,
+	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
+	      struct error *e)
 {
 	static int (*const modes[CUT_MODE_COUNT])(struct media_source *, const struct media_plan *,
 						  int, clip_made, void *, struct error *) = {
@@ -18,6 +19,7 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct medi
 
 	if (!plan->n_ranges)
 		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
+	source->encode = *encode;
 	return modes[mode](source, plan, dir_fd, made, made_context, e);
 }
 

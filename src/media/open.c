@@ -180,10 +180,8 @@ bool media_has_video(const struct media_source *source)
 	return index_video(source->index) != NULL;
 }
 
-int media_plan(const struct media_source *source, enum cut_mode mode, int64_t clip_duration_us,
-	       unsigned int max_clips, const struct clip_range *ranges, size_t n_ranges,
-	       struct error *e, struct media_plan *ret)
+int media_plan(const struct media_source *source, enum cut_mode mode,
+	       const struct media_split *split, struct error *e, struct media_plan *ret)
 {
-	return plan_ranges(source->index, source->listener, mode, clip_duration_us, max_clips,
-			   ranges, n_ranges, e, ret);
+	return plan_ranges(source->index, source->listener, mode, split, e, ret);
 }

@@ -151,6 +151,76 @@ static int split_evenly(struct planner *p, int64_t duration_us)
 	return 0;
 }
 
+/* Places in shown[] are compared with the bound itself; microseconds would be too coarse. */
+static size_t shown_from_part(const struct index_track *t, unsigned int k, unsigned int parts)
+{
+	size_t low = 0, high = t->n_shown;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if ((__int128)t->shown[mid] * parts < (__int128)t->shown_end * k)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/*
+ * Where part k of so many begins: k/parts of the presented time, as a microsecond that has the same
+ * frames before and behind it.
+ */
+static int64_t part_bound_us(const struct planner *p, unsigned int k, unsigned int parts)
+{
+	const struct index_track *t = p->track;
+	__int128 unit = (__int128)t->timescale * parts * 2;
+	__int128 twice = (__int128)t->shown_end * k * 2 * 1000000;
+	int64_t us = (int64_t)((twice + unit / 2) / unit), frame_us;
+	size_t at;
+
+	if (k == parts)
+		return p->end_us;
+	if (!t->is_video)
+		return us;
+	at = shown_from_part(t, k, parts);
+	if (at > 0) {
+		frame_us = index_ticks_to_us(t->shown[at - 1], t->timescale);
+		us = us > frame_us ? us : frame_us + 1;
+	}
+	if (at < t->n_shown) {
+		frame_us = index_ticks_to_us(t->shown[at], t->timescale);
+		us = us < frame_us ? us : frame_us;
+	}
+	return us;
+}
+
+static int split_into_parts(struct planner *p, const struct media_listener *listener,
+			    unsigned int parts)
+{
+	unsigned int n_empty = 0;
+
+	for (unsigned int k = 0; k < parts && p->n < p->max_ranges; k++) {
+		struct clip_range range = {part_bound_us(p, k, parts),
+					   part_bound_us(p, k + 1, parts)};
+		int r;
+
+		if (p->mode == CUT_KEYFRAME)
+			range = snap(p, &range);
+		if (range.start_us >= range.end_us || !holds_frame(p, &range)) {
+			n_empty++;
+			continue;
+		}
+		r = add_range(p, &range);
+		if (r < 0)
+			return r;
+	}
+	if (n_empty)
+		listener_warning(listener, "%u of %u parts hold no %s and give no clip", n_empty,
+				 parts, p->mode == CUT_KEYFRAME ? "keyframe" : "frame");
+	return 0;
+}
+
 static int check_range(const struct planner *p, size_t number, const struct clip_range *range,
 		       struct error *e)
 {
@@ -214,8 +284,7 @@ static int64_t last_frame_us(const struct index_track *t)
 }
 
 int plan_ranges(const struct media_index *index, const struct media_listener *listener,
-		enum cut_mode mode, int64_t clip_duration_us, unsigned int max_clips,
-		const struct clip_range *ranges, size_t n_ranges, struct error *e,
+		enum cut_mode mode, const struct media_split *split, struct error *e,
 		struct media_plan *ret)
 {
 	struct planner p = {.track = index_main(index), .mode = mode};
@@ -227,13 +296,15 @@ int plan_ranges(const struct media_index *index, const struct media_listener *li
 	p.end_us = index_ticks_to_us(p.track->shown_end, p.track->timescale);
 	if (p.track->n_shown && p.end_us <= last_frame_us(p.track))
 		p.end_us = last_frame_us(p.track) + 1;
-	p.max_ranges =
-		max_clips && max_clips <= REQUEST_MAX_CLIPS ? max_clips : REQUEST_MAX_CLIPS + 1;
-	if (!n_ranges && clip_duration_us <= 0)
+	p.max_ranges = split->max_clips && split->max_clips <= REQUEST_MAX_CLIPS
+			       ? split->max_clips
+			       : REQUEST_MAX_CLIPS + 1;
+	if (!split->n_ranges && !split->parts && split->clip_duration_us <= 0)
 		return error_set(e, SC_INVALID_REQUEST, "a clip's duration must be over 0");
-	if (n_ranges)
-		r = take_given(&p, listener, ranges, n_ranges, e);
-	else if ((r = split_evenly(&p, clip_duration_us)) < 0)
+	if (split->n_ranges)
+		r = take_given(&p, listener, split->ranges, split->n_ranges, e);
+	else if ((r = split->parts ? split_into_parts(&p, listener, split->parts)
+				   : split_evenly(&p, split->clip_duration_us)) < 0)
 		error_from_errno(e, r, "planning the clips");
 	if (r == 0 && p.n > REQUEST_MAX_CLIPS)
 		r = error_set(e, SC_LIMIT_EXCEEDED, "this would be more than %d clips",

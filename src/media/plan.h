@@ -13,6 +13,5 @@ int64_t plan_keyframe_at(const struct index_track *track, int64_t time_us);
 
 /** media_plan() on an index. Ranges without a frame are dropped, and told to the listener. */
 int plan_ranges(const struct media_index *index, const struct media_listener *listener,
-		enum cut_mode mode, int64_t clip_duration_us, unsigned int max_clips,
-		const struct clip_range *ranges, size_t n_ranges, struct error *e,
+		enum cut_mode mode, const struct media_split *split, struct error *e,
 		struct media_plan *ret);

@@ -12,6 +12,7 @@ struct media_source {
 	int fd; /* borrowed */
 	int64_t size_bytes;
 	const struct media_listener *listener; /* borrowed; never NULL, its functions may be */
+	struct encode_options encode; /* of the job; what CUT_ENCODE makes of the picture */
 	struct media_index *index; /* owned; never NULL once media_open() has returned it */
 };
 

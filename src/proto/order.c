@@ -21,6 +21,38 @@ static int cut_from_name(const char *name, unsigned int *ret)
 	return r;
 }
 
+static const char *fit_name_of(unsigned int value)
+{
+	return picture_fit_name((enum picture_fit)value);
+}
+
+static int fit_from_name(const char *name, unsigned int *ret)
+{
+	enum picture_fit fit;
+	int r = picture_fit_from_name(name, &fit);
+
+	if (r == 0)
+		*ret = fit;
+	return r;
+}
+
+static const char *preset_name_of(unsigned int value)
+{
+	return encode_preset_name((enum encode_preset)value);
+}
+
+static int preset_from_name(const char *name, unsigned int *ret)
+{
+	enum encode_preset preset;
+	int r = encode_preset_from_name(name, &preset);
+
+	if (r == 0)
+		*ret = preset;
+	return r;
+}
+
+static const struct field_names fit_names = {fit_name_of, fit_from_name};
+static const struct field_names preset_names = {preset_name_of, preset_from_name};
 static const struct field_names cut_names = {cut_name_of, cut_from_name};
 
 static const struct field work_fields[] = {
@@ -29,11 +61,27 @@ static const struct field work_fields[] = {
 	{FIELD_OF("cut", FIELD_NAME, struct work_order, cut), .names = &cut_names},
 	{FIELD_OF("clipDurationUs", FIELD_I64, struct work_order, clip_duration_us), .min = 1,
 	 .max = INT64_MAX, .is_optional = true, .absent = 0},
+	{FIELD_OF("parts", FIELD_U32, struct work_order, parts), .min = 1,
+	 .max = REQUEST_MAX_CLIPS, .is_optional = true, .absent = 0},
 	{FIELD_OF("maxClips", FIELD_U32, struct work_order, max_clips), .min = 1,
 	 .max = REQUEST_MAX_CLIPS, .is_optional = true, .absent = 0},
 	{FIELD_OF("size", FIELD_I64, struct work_order, size), .min = 1, .max = INT64_MAX,
 	 .is_optional = true, .absent = 0},
 	{FIELD_OF("sha256", FIELD_TEXT, struct work_order, sha256), .is_optional = true},
+	{FIELD_OF("aspectWidth", FIELD_U32, struct work_order, encode.aspect_width), .min = 1,
+	 .max = PICTURE_ASPECT_MAX, .is_optional = true, .absent = 0},
+	{FIELD_OF("aspectHeight", FIELD_U32, struct work_order, encode.aspect_height), .min = 1,
+	 .max = PICTURE_ASPECT_MAX, .is_optional = true, .absent = 0},
+	{FIELD_OF("width", FIELD_U32, struct work_order, encode.width), .min = PICTURE_SIZE_MIN,
+	 .max = PICTURE_SIZE_MAX, .is_optional = true, .absent = 0},
+	{FIELD_OF("height", FIELD_U32, struct work_order, encode.height), .min = PICTURE_SIZE_MIN,
+	 .max = PICTURE_SIZE_MAX, .is_optional = true, .absent = 0},
+	{FIELD_OF("fit", FIELD_NAME, struct work_order, encode.fit), .names = &fit_names,
+	 .is_optional = true, .absent = FIT_CROP},
+	{FIELD_OF("quality", FIELD_U32, struct work_order, encode.quality), .min = 0,
+	 .max = ENCODE_QUALITY_MAX, .is_optional = true, .absent = ENCODE_QUALITY_DEFAULT},
+	{FIELD_OF("preset", FIELD_NAME, struct work_order, encode.preset), .names = &preset_names,
+	 .is_optional = true, .absent = ENCODE_PRESET_DEFAULT},
 };
 static const char *const work_others[] = {"rangesUs", NULL};
 
@@ -127,9 +175,12 @@ int work_order_parse(const char *text, size_t len, struct error *e, struct work_
 	if (!job_id_is_valid(order.job_id))
 		return error_set_errno(e, -EINVAL, SC_INTERNAL, "field 'jobId' is no job id");
 	ranges = json_object_get(object, "rangesUs");
-	if (!ranges == !order.clip_duration_us)
+	if ((ranges != NULL) + (order.clip_duration_us != 0) + (order.parts != 0) != 1)
 		return error_set_errno(e, -EINVAL, SC_INTERNAL,
-				       "either 'clipDurationUs' or 'rangesUs' must be given");
+				       "either 'clipDurationUs', 'parts' or 'rangesUs' must be given");
+	if (!order.encode.aspect_width != !order.encode.aspect_height)
+		return error_set_errno(e, -EINVAL, SC_INTERNAL,
+				       "'aspectWidth' and 'aspectHeight' go together");
 	if (ranges) {
 		r = ranges_from_json(ranges, e, &order);
 		if (r < 0)

@@ -185,11 +185,15 @@ static int worker_probe(struct worker *w, struct error *e)
 
 static int worker_plan(struct worker *w, struct error *e)
 {
+	const struct media_split split = {.clip_duration_us = w->order.clip_duration_us,
+					  .parts = w->order.parts,
+					  .ranges = w->order.ranges,
+					  .n_ranges = w->order.n_ranges,
+					  .max_clips = w->order.max_clips};
 	struct report report = {.kind = REPORT_PLAN, .progress = -1};
 	int r;
 
-	r = media_plan(w->source, w->order.cut, w->order.clip_duration_us, w->order.max_clips,
-		       w->order.ranges, w->order.n_ranges, e, &w->plan);
+	r = media_plan(w->source, w->order.cut, &split, e, &w->plan);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < w->plan.n_ranges; i++)
@@ -203,7 +207,8 @@ static int worker_cut(struct worker *w, struct error *e)
 {
 	child_phase(&w->reporter, PROGRESS_ANALYZING, JOB_MESSAGE_EXPORTING);
 	w->clip_began_ms = clock_monotonic_ms(&clock_system);
-	return media_cut(w->source, w->order.cut, &w->plan, PROTO_CLIPS_FD, on_made, w, e);
+	return media_cut(w->source, w->order.cut, &w->order.encode, &w->plan, PROTO_CLIPS_FD,
+			 on_made, w, e);
 }
 
 static int worker_run(struct worker *w, struct error *e)

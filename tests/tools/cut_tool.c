@@ -2,7 +2,9 @@
 /*
  * Cut a file without mount and worker: the media library and a command line.
  *
- *     cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS [START-END,…]
+ *     cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS [START-END,…] [FIELD=VALUE…]
+ *
+ * FIELD: parts aspect width height fit quality preset, as in a request.
  *
  * Prints {"duration":…} and a line of JSON for each clip; warnings and libav's lines go to standard
  * error. Exit codes: 0, 1 with "CODE: message" on standard error, 2 usage.
@@ -50,23 +52,55 @@ static size_t parse_ranges(char *text, struct clip_range *ranges, size_t max)
 	return n;
 }
 
+/* One FIELD=VALUE. */
+static bool set_field(const char *text, struct media_split *split, struct encode_options *o)
+{
+	const char *value = strchr(text, '=') + 1;
+
+	if (!strncmp(text, "parts=", 6))
+		split->parts = (unsigned int)strtoul(value, NULL, 10);
+	else if (!strncmp(text, "aspect=", 7))
+		return sscanf(value, "%u:%u", &o->aspect_width, &o->aspect_height) == 2;
+	else if (!strncmp(text, "width=", 6))
+		o->width = (unsigned int)strtoul(value, NULL, 10);
+	else if (!strncmp(text, "height=", 7))
+		o->height = (unsigned int)strtoul(value, NULL, 10);
+	else if (!strncmp(text, "quality=", 8))
+		o->quality = (unsigned int)strtoul(value, NULL, 10);
+	else if (!strncmp(text, "fit=", 4))
+		return picture_fit_from_name(value, &o->fit) == 0;
+	else if (!strncmp(text, "preset=", 7))
+		return encode_preset_from_name(value, &o->preset) == 0;
+	else
+		return false;
+	return true;
+}
+
 static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, struct error *e)
 {
 	static struct clip_range ranges[REQUEST_MAX_CLIPS];
+	struct encode_options encode = ENCODE_OPTIONS_DEFAULT;
+	struct media_split split = {.clip_duration_us = (int64_t)(atof(argv[4]) * 1e6 + 0.5),
+				    .max_clips = (unsigned int)strtoul(argv[5], NULL, 10),
+				    .ranges = ranges};
 	const struct media_listener listener = {
 		.context = (void *)(uintptr_t) "", .log = say, .warning = say_warning};
 	auto_of(media_source) struct media_source *source = NULL;
 	struct media_plan plan = {0};
-	size_t n = argc > 6 ? parse_ranges(argv[6], ranges, REQUEST_MAX_CLIPS) : 0;
-	int r = media_open(fd, &listener, e, &source);
+	int r;
 
+	for (int i = 6; i < argc; i++)
+		if (!strchr(argv[i], '='))
+			split.n_ranges = parse_ranges(argv[i], ranges, REQUEST_MAX_CLIPS);
+		else if (!set_field(argv[i], &split, &encode))
+			return error_set(e, SC_INVALID_REQUEST, "%s", argv[i]);
+	r = media_open(fd, &listener, e, &source);
 	if (r < 0)
 		return r;
 	printf("{\"duration\":%.6f}\n", (double)media_duration_us(source) / 1e6);
-	r = media_plan(source, mode, (int64_t)(atof(argv[4]) * 1e6 + 0.5),
-		       (unsigned int)strtoul(argv[5], NULL, 10), ranges, n, e, &plan);
+	r = media_plan(source, mode, &split, e, &plan);
 	if (r == 0)
-		r = media_cut(source, mode, &plan, dir_fd, print_clip, NULL, e);
+		r = media_cut(source, mode, &encode, &plan, dir_fd, print_clip, NULL, e);
 	media_plan_finish(&plan);
 	return r;
 }
@@ -77,10 +111,10 @@ int main(int argc, char **argv)
 	struct error e = {0};
 	enum cut_mode mode;
 
-	if (argc < 6 || argc > 7 || cut_mode_from_name(argv[3], &mode) < 0) {
+	if (argc < 6 || cut_mode_from_name(argv[3], &mode) < 0) {
 		fprintf(stderr,
 			"usage: cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS "
-			"[START-END,…]\n");
+			"[START-END,…] [FIELD=VALUE…]\n");
 		return 2;
 	}
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);

@@ -51,6 +51,18 @@ static struct media_index *make_index(size_t n, uint32_t timescale, uint32_t fra
 	return index;
 }
 
+static int plan_clips(const struct media_index *index, enum cut_mode mode, int64_t clip_duration_us,
+		      unsigned int max_clips, const struct clip_range *ranges, size_t n_ranges,
+		      struct error *e, struct media_plan *ret)
+{
+	const struct media_split split = {.clip_duration_us = clip_duration_us,
+					  .ranges = ranges,
+					  .n_ranges = n_ranges,
+					  .max_clips = max_clips};
+
+	return plan_ranges(index, &listener, mode, &split, e, ret);
+}
+
 /* Each frame of the source in exactly one range, in order. Stops at the first mistake. */
 static void check_tiles(const struct media_index *index, const struct media_plan *plan,
 			unsigned long seed)
@@ -103,14 +115,10 @@ static void test_tiling(void)
 		index = make_index(1 + rng(3000), timescale, frame_ticks,
 				   seed % 4 ? 0 : frame_ticks * 5, 1 + rng(100));
 		duration_us = seed % 2 ? 5000000 : 100000 + rng(20000000);
-		CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, duration_us, 0, NULL, 0, &e,
-				      &plan),
-			  0);
+		CHECK_INT(plan_clips(index, CUT_EXACT, duration_us, 0, NULL, 0, &e, &plan), 0);
 		check_tiles(index, &plan, seed);
 		media_plan_finish(&plan);
-		CHECK_INT(plan_ranges(index, &listener, CUT_KEYFRAME, duration_us, 0, NULL, 0, &e,
-				      &plan),
-			  0);
+		CHECK_INT(plan_clips(index, CUT_KEYFRAME, duration_us, 0, NULL, 0, &e, &plan), 0);
 		check_tiles(index, &plan, seed);
 		for (size_t i = 0; i < plan.n_ranges; i++) {
 			size_t at = index_shown_from(index->tracks, plan.ranges[i].start_us);
@@ -129,24 +137,24 @@ static void test_main_job(void)
 	struct media_plan plan = {0};
 	struct error e = {0};
 
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 5000000, 50, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 5000000, 50, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 13);
 	CHECK_INT(plan.ranges[12].start_us, 60000000);
 	CHECK_INT(plan.ranges[12].end_us, 63730333);
 	CHECK_INT(index_shown_from(index->tracks, plan.ranges[1].start_us), 150);
 	media_plan_finish(&plan);
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 5000000, 3, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 5000000, 3, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 3);
 	media_plan_finish(&plan);
-	CHECK_INT(plan_ranges(index, &listener, CUT_KEYFRAME, 5000000, 50, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_KEYFRAME, 5000000, 50, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 13);
 	CHECK_INT(index_shown_from(index->tracks, plan.ranges[1].start_us), 141); /* 3 * 47 */
 	media_plan_finish(&plan);
 	/* 100 ms each: the last 30 ms hold no frame. A duration over the whole is one clip. */
-	CHECK_INT(plan_ranges(index, &listener, CUT_ENCODE, 100000, 0, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_ENCODE, 100000, 0, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 637);
 	media_plan_finish(&plan);
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 3600000000, 0, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 3600000000, 0, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 1);
 	media_plan_finish(&plan);
 	index_free(index);
@@ -159,7 +167,7 @@ static void test_short_rest(void)
 	struct media_plan plan = {0};
 	struct error e = {0};
 
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 9990000, 0, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 9990000, 0, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 1);
 	check_tiles(index, &plan, 0);
 	media_plan_finish(&plan);
@@ -192,8 +200,7 @@ static void test_given_ranges(void)
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
 		struct media_plan plan = {0};
 		struct error e = {0};
-		int r = plan_ranges(index, &listener, CUT_EXACT, 0, 0, &rows[i].range, 1, &e,
-				    &plan);
+		int r = plan_clips(index, CUT_EXACT, 0, 0, &rows[i].range, 1, &e, &plan);
 		int before = check_failures;
 
 		CHECK_INT(r == 0 ? 0 : e.code, rows[i].code);
@@ -219,12 +226,12 @@ static void test_dropped_range(void)
 	struct error e = {0};
 
 	n_warnings = 0;
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 0, 0, ranges, 3, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 0, 0, ranges, 3, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 2);
 	CHECK_INT(plan.ranges[1].start_us, 5000000);
 	CHECK_INT(n_warnings, 1);
 	media_plan_finish(&plan);
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 0, 1, ranges, 3, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 0, 1, ranges, 3, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 1);
 	media_plan_finish(&plan);
 	index_free(index);
@@ -239,14 +246,14 @@ static void test_given_keyframes(void)
 	struct media_plan plan = {0};
 	struct error e = {0};
 
-	CHECK_INT(plan_ranges(index, &listener, CUT_KEYFRAME, 0, 0, tiling, 3, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_KEYFRAME, 0, 0, tiling, 3, &e, &plan), 0);
 	REQUIRE(plan.n_ranges == 2);
 	CHECK_INT(plan.ranges[0].start_us, 0);
 	CHECK_INT(plan.ranges[0].end_us, 1666667);
 	CHECK_INT(plan.ranges[1].start_us, 1666667);
 	CHECK_INT(plan.ranges[1].end_us, 3333333);
 	media_plan_finish(&plan);
-	CHECK_INT(plan_ranges(index, &listener, CUT_KEYFRAME, 0, 0, &alone, 1, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_KEYFRAME, 0, 0, &alone, 1, &e, &plan), 0);
 	REQUIRE(plan.n_ranges == 1);
 	CHECK_INT(plan.ranges[0].start_us, 0);
 	CHECK_INT(plan.ranges[0].end_us, 1666667);
@@ -264,9 +271,9 @@ static void test_limit(void)
 	struct media_plan plan = {0};
 	struct error e = {0};
 
-	CHECK(plan_ranges(index, &listener, CUT_EXACT, 100000, 0, NULL, 0, &e, &plan) < 0);
+	CHECK(plan_clips(index, CUT_EXACT, 100000, 0, NULL, 0, &e, &plan) < 0);
 	CHECK_INT(e.code, SC_LIMIT_EXCEEDED);
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 100000, 10000, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 100000, 10000, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 10000);
 	media_plan_finish(&plan);
 	index_free(index);
@@ -282,10 +289,10 @@ static void test_sound(void)
 	struct error e = {0};
 
 	t->is_video = false; /* 10.005 s */
-	CHECK_INT(plan_ranges(index, &listener, CUT_EXACT, 5000000, 0, NULL, 0, &e, &plan), 0);
+	CHECK_INT(plan_clips(index, CUT_EXACT, 5000000, 0, NULL, 0, &e, &plan), 0);
 	CHECK_INT(plan.n_ranges, 2);
 	media_plan_finish(&plan);
-	CHECK(plan_ranges(index, &listener, CUT_EXACT, 0, 0, &short_one, 1, &e, &plan) < 0);
+	CHECK(plan_clips(index, CUT_EXACT, 0, 0, &short_one, 1, &e, &plan) < 0);
 	CHECK_INT(e.code, SC_NO_CLIPS);
 	index_free(index);
 }

@@ -15,8 +15,15 @@ static void test_work_order(void)
 				   .cut = CUT_ENCODE,
 				   .max_clips = 7,
 				   .ranges = ranges,
-				   .n_ranges = 2};
-	auto_work_order struct work_order got = {0}, split = {0};
+				   .n_ranges = 2,
+				   .encode = {.aspect_width = 9,
+					      .aspect_height = 16,
+					      .width = 16,
+					      .height = 8192,
+					      .fit = FIT_PAD,
+					      .quality = 0,
+					      .preset = PRESET_PLACEBO}};
+	auto_work_order struct work_order got = {0}, split = {0}, parts = {0};
 	auto_buf struct buf text = BUF_EMPTY;
 	struct error e = {0};
 
@@ -28,6 +35,8 @@ static void test_work_order(void)
 	CHECK_INT(got.cut, CUT_ENCODE);
 	CHECK_INT(got.clip_duration_us, 0);
 	CHECK_INT(got.max_clips, 7);
+	CHECK_INT(got.parts, 0);
+	CHECK(!memcmp(&got.encode, &order.encode, sizeof(order.encode)));
 	REQUIRE(got.n_ranges == 2);
 	CHECK_INT(got.ranges[1].start_us, 2500000);
 	CHECK_INT(got.ranges[1].end_us, INT64_MAX);
@@ -40,6 +49,25 @@ static void test_work_order(void)
 	CHECK_INT(split.max_clips, 0);
 	CHECK_INT(split.n_ranges, 0);
 	CHECK(split.ranges == NULL);
+
+	buf_reset(&text);
+	order = (struct work_order){.job_id = "x", .attempt = 1, .parts = REQUEST_MAX_CLIPS};
+	CHECK_INT(work_order_encode(&order, &text), 0);
+	CHECK_INT(work_order_parse(text.data, text.len, &e, &parts), 0);
+	CHECK_INT(parts.parts, REQUEST_MAX_CLIPS);
+	CHECK_INT(parts.clip_duration_us, 0);
+}
+
+/* An order without them, as older versions have stored it. */
+static void test_encode_defaults(void)
+{
+	static const char text[] = "{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"encode\",\"parts\":2}";
+	const struct encode_options defaults = ENCODE_OPTIONS_DEFAULT;
+	auto_work_order struct work_order got = {0};
+	struct error e = {0};
+
+	CHECK_INT(work_order_parse(text, strlen(text), &e, &got), 0);
+	CHECK(!memcmp(&got.encode, &defaults, sizeof(defaults)));
 }
 
 static void test_bad_orders(void)
@@ -52,6 +80,15 @@ static void test_bad_orders(void)
 		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"exact\"}", "clipDurationUs"},
 		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"exact\",\"clipDurationUs\":1,\"rangesUs\":[[0,1]]}",
 		 "clipDurationUs"},
+		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"exact\",\"clipDurationUs\":1,\"parts\":1}",
+		 "parts"},
+		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"encode\",\"parts\":1,\"aspectWidth\":1}",
+		 "aspectHeight"},
+		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"encode\",\"parts\":1,\"width\":8}", "width"},
+		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"encode\",\"parts\":1,\"quality\":52}",
+		 "quality"},
+		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"encode\",\"parts\":1,\"preset\":\"x\"}",
+		 "preset"},
 		{"{\"jobId\":\"a\",\"attempt\":0,\"cut\":\"exact\",\"clipDurationUs\":1}", "attempt"},
 		{"{\"jobId\":\"a\",\"attempt\":4294967296,\"cut\":\"exact\",\"clipDurationUs\":1}",
 		 "attempt"},
@@ -336,6 +373,7 @@ static void test_damaged_lines(void)
 int main(void)
 {
 	test_work_order();
+	test_encode_defaults();
 	test_bad_orders();
 	test_publish_order();
 	test_reports();
