@@ -79,8 +79,8 @@ static int set_aspect(struct request *request, struct value *v, struct error *e)
 	char more;
 
 	if (strspn(v->string, "0123456789:") != strlen(v->string) ||
-	    sscanf(v->string, "%3u:%3u%c", &width, &height, &more) != 2 || width < 1 || height < 1 ||
-	    width > PICTURE_ASPECT_MAX || height > PICTURE_ASPECT_MAX)
+	    sscanf(v->string, "%3u:%3u%c", &width, &height, &more) != 2 || width < 1 ||
+	    height < 1 || width > PICTURE_ASPECT_MAX || height > PICTURE_ASPECT_MAX)
 		return error_set(e, SC_INVALID_REQUEST,
 				 "aspect '%s' is not usable; write W:H, each 1 to %d, as 9:16",
 				 v->shown, PICTURE_ASPECT_MAX);
@@ -111,7 +111,8 @@ static int set_height(struct request *request, struct value *v, struct error *e)
 static int set_fit(struct request *request, struct value *v, struct error *e)
 {
 	if (picture_fit_from_name(v->string, &request->encode.fit) < 0)
-		return error_set(e, SC_INVALID_REQUEST, "fit '%s' is not known; crop, pad", v->shown);
+		return error_set(e, SC_INVALID_REQUEST, "fit '%s' is not known; crop, pad",
+				 v->shown);
 	return 0;
 }
 
@@ -306,7 +307,8 @@ static int cut_check(const struct parsing *parsing, struct error *e)
 	for (size_t i = 0; i < SC_ARRAY_SIZE(fields); i++) {
 		enum cut_mode useful = CUT_EXACT;
 
-		if (!(parsing->given & UINT64_C(1) << i) || !fields[i].cuts || (fields[i].cuts & cut))
+		if (!(parsing->given & UINT64_C(1) << i) || !fields[i].cuts ||
+		    (fields[i].cuts & cut))
 			continue;
 		while (!(fields[i].cuts & CUT_BIT(useful)))
 			useful++;

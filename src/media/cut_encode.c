@@ -18,6 +18,7 @@
 struct encoding {
 	struct media_source *source;
 	struct decoder *pictures; /* NULL: only sound */
+	struct picture_filter filter;
 	struct picture_encoder picture;
 	struct sound_encoder *sounds[INDEX_MAX_TRACKS];
 	size_t n_sounds;
@@ -40,6 +41,7 @@ static void encoding_finish(struct encoding *enc)
 	for (size_t i = 0; i < enc->n_sounds; i++)
 		sound_close(enc->sounds[i]);
 	picture_finish(&enc->picture);
+	picture_filter_finish(&enc->filter);
 	decoder_close(enc->pictures);
 	spool_close(&enc->spool);
 	clip_set_finish(&enc->set);
@@ -70,6 +72,9 @@ static int open_streams(struct encoding *enc, struct error *e)
 	const struct media_index *index = enc->source->index;
 	int r;
 
+	r = picture_filter_init(&enc->filter, enc->source, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < index->n_tracks; i++) {
 		const struct index_track *track = &index->tracks[i];
 
@@ -169,7 +174,8 @@ static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct err
 					 clip->number, (double)clip->range->start_us / 1e6,
 					 (double)clip->range->end_us / 1e6);
 		picture_finish(&enc->picture);
-		r = picture_begin(&enc->picture, enc->pictures->frame, picture_timescale(enc),
+		r = picture_begin(&enc->picture, &enc->filter, enc->pictures->frame,
+				  decoder_sar(enc->pictures), picture_timescale(enc),
 				  index_main(enc->source->index), e);
 		if (r < 0)
 			return r;

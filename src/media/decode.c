@@ -56,6 +56,11 @@ bool decoder_is_far_before(const struct decoder *d, int64_t time_us)
 	       decoder_compare(d, d->pts, time_us - FAR_US) < 0;
 }
 
+AVRational decoder_sar(const struct decoder *d)
+{
+	return av_guess_sample_aspect_ratio(d->input->format, d->stream, d->frame);
+}
+
 /* The index counts tracks or streams as libavformat does; when they disagree the kind decides. */
 static AVStream *find_stream(AVFormatContext *format, const struct index_track *track)
 {

@@ -50,5 +50,7 @@ bool decoder_is_far_before(const struct decoder *d, int64_t time_us);
 
 /** The sign of (presented time of pts - time_us), the time being that of index_ticks_to_us(). */
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us);
+/** How wide the current frame's pixels are, by the container and the stream. */
+AVRational decoder_sar(const struct decoder *d);
 /** Presented time of pts in units of 1/rate s, rounded to the nearest. */
 int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate);

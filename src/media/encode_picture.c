@@ -7,52 +7,33 @@
 #include <libswscale/swscale.h>
 
 #include "mp4/entry.h"
+#include "picture_colour.h"
 
-#define ENCODE_CRF "20"
-#define ENCODE_PRESET "veryfast"
-
-static bool is_full_range(const AVFrame *frame)
-{
-	return frame->color_range == AVCOL_RANGE_JPEG || frame->format == AV_PIX_FMT_YUVJ420P ||
-	       frame->format == AV_PIX_FMT_YUVJ422P || frame->format == AV_PIX_FMT_YUVJ444P;
-}
-
-static bool is_rgb(int format)
-{
-	const AVPixFmtDescriptor *desc = av_pix_fmt_desc_get((enum AVPixelFormat)format);
-
-	return desc && (desc->flags & AV_PIX_FMT_FLAG_RGB);
-}
-
-static bool is_ready_format(int format)
-{
-	return format == AV_PIX_FMT_YUV420P || format == AV_PIX_FMT_YUVJ420P;
-}
-
-/* Players take untagged pictures for BT.601 when small, for BT.709 when large. */
-static enum AVColorSpace matrix_for_rgb(int height)
-{
-	return height >= 720 ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
-}
-
-static void set_colours(AVCodecContext *codec, const AVFrame *frame)
+static void set_colours(AVCodecContext *codec, const AVFrame *frame, bool is_tone_mapped)
 {
 	codec->color_primaries = frame->color_primaries;
 	codec->color_trc = frame->color_trc;
 	codec->chroma_sample_location = frame->chroma_location;
 	codec->colorspace = frame->colorspace;
-	codec->color_range = is_full_range(frame) ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
-	if (is_rgb(frame->format)) {
-		codec->colorspace = matrix_for_rgb(frame->height);
+	codec->color_range = colour_is_full_range(frame) ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+	if (colour_is_rgb(frame->format)) {
+		codec->colorspace = colour_space_for_rgb(frame->height);
+		codec->color_range = AVCOL_RANGE_MPEG;
+	}
+	if (is_tone_mapped) {
+		codec->color_primaries = AVCOL_PRI_BT709;
+		codec->color_trc = AVCOL_TRC_BT709;
+		codec->colorspace = AVCOL_SPC_BT709;
 		codec->color_range = AVCOL_RANGE_MPEG;
 	}
 }
 
 static int open_encoder(struct picture_encoder *p, const AVFrame *first,
-			const struct index_track *track, struct error *e)
+			const struct encode_options *options, const struct index_track *track,
+			struct error *e)
 {
 	const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
-	AVDictionary *options = NULL;
+	AVDictionary *settings = NULL;
 	int r;
 
 	if (!codec)
@@ -60,48 +41,52 @@ static int open_encoder(struct picture_encoder *p, const AVFrame *first,
 	p->codec = avcodec_alloc_context3(codec);
 	if (!p->codec)
 		return -ENOMEM;
-	/* 4:2:0 needs even sizes: an odd source loses its last column or row. */
-	p->codec->width = first->width & ~1;
-	p->codec->height = first->height & ~1;
-	p->codec->pix_fmt = first->format == AV_PIX_FMT_YUVJ420P ? AV_PIX_FMT_YUVJ420P
-								 : AV_PIX_FMT_YUV420P;
-	p->codec->sample_aspect_ratio = first->sample_aspect_ratio;
+	p->codec->width = p->filter->width;
+	p->codec->height = p->filter->height;
+	p->codec->pix_fmt = AV_PIX_FMT_YUV420P;
+	p->codec->sample_aspect_ratio = picture_filter_sar(p->filter);
 	p->codec->time_base = (AVRational){1, (int)p->timescale};
-	/* The true times are the frames' own; this is what x264 takes its level and lookahead from. */
+	/* The true times are the frames' own; this is what x264 takes its level and lookahead from.
+	 */
 	if (track->frame_ticks)
 		av_reduce(&p->codec->framerate.num, &p->codec->framerate.den, track->timescale,
 			  track->frame_ticks, 1001000);
 	p->codec->thread_count = 0;
 	p->codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER; /* parameter sets into avcC */
-	set_colours(p->codec, first);
+	set_colours(p->codec, first, p->filter->is_tone_mapped);
 
-	r = av_dict_set(&options, "preset", ENCODE_PRESET, 0);
+	r = av_dict_set(&settings, "preset", encode_preset_name(options->preset), 0);
 	if (r >= 0)
-		r = av_dict_set(&options, "crf", ENCODE_CRF, 0);
+		r = av_dict_set_int(&settings, "crf", options->quality, 0);
 	if (r >= 0)
-		r = avcodec_open2(p->codec, codec, &options);
-	av_dict_free(&options);
+		r = avcodec_open2(p->codec, codec, &settings);
+	av_dict_free(&settings);
 	if (r == AVERROR(ENOMEM))
 		return -ENOMEM;
 	if (r < 0)
 		return error_set(e, SC_UNSUPPORTED_CODEC, "a picture of %dx%d cannot be encoded",
-				 first->width, first->height);
+				 p->filter->width, p->filter->height);
 	return 0;
 }
 
-int picture_begin(struct picture_encoder *p, const AVFrame *first, uint32_t timescale,
-		  const struct index_track *track, struct error *e)
+int picture_begin(struct picture_encoder *p, struct picture_filter *filter, const AVFrame *first,
+		  AVRational sar, uint32_t timescale, const struct index_track *track,
+		  struct error *e)
 {
 	int r;
 
+	p->filter = filter;
 	p->timescale = timescale;
 	p->written_dts = INT64_MIN;
 	p->packet = av_packet_alloc();
 	p->frame = av_frame_alloc();
-	r = p->packet && p->frame ? open_encoder(p, first, track, e) : -ENOMEM;
-	if (r == -ENOMEM)
-		return error_from_errno(e, r, "opening the encoder");
-	return r;
+	if (!p->packet || !p->frame)
+		return error_from_errno(e, -ENOMEM, "opening the encoder");
+	r = picture_filter_begin(filter, first, sar, (AVRational){1, (int)timescale}, e);
+	if (r < 0)
+		return r;
+	r = open_encoder(p, first, &filter->source->encode, track, e);
+	return r == -ENOMEM ? error_from_errno(e, r, "opening the encoder") : r;
 }
 
 void picture_finish(struct picture_encoder *p)
@@ -117,8 +102,8 @@ void picture_finish(struct picture_encoder *p)
 /* Into the encoder's format and size; both may change in the middle of a stream. */
 static int convert(struct picture_encoder *p, const AVFrame *from)
 {
-	int space = is_rgb(from->format) ? (int)matrix_for_rgb(p->codec->height)
-					 : (int)from->colorspace;
+	int space = colour_is_rgb(from->format) ? (int)colour_space_for_rgb(p->codec->height)
+						: (int)from->colorspace;
 	const int *matrix = sws_getCoefficients(space);
 	int r;
 
@@ -128,7 +113,8 @@ static int convert(struct picture_encoder *p, const AVFrame *from)
 				      SWS_BICUBIC | SWS_ACCURATE_RND, NULL, NULL, NULL);
 	if (!p->sws)
 		return AVERROR(ENOMEM);
-	sws_setColorspaceDetails(p->sws, matrix, is_rgb(from->format) || is_full_range(from), matrix,
+	sws_setColorspaceDetails(p->sws, matrix,
+				 colour_is_rgb(from->format) || colour_is_full_range(from), matrix,
 				 p->codec->color_range == AVCOL_RANGE_JPEG, 0, 1 << 16, 1 << 16);
 	p->frame->format = p->codec->pix_fmt;
 	p->frame->width = p->codec->width;
@@ -147,9 +133,9 @@ static int take_frame(struct picture_encoder *p, const AVFrame *from)
 	int r;
 
 	av_frame_unref(p->frame);
-	if (is_ready_format(from->format) && (from->width & ~1) == p->codec->width &&
+	if (colour_is_ready(from->format) && (from->width & ~1) == p->codec->width &&
 	    (from->height & ~1) == p->codec->height &&
-	    is_full_range(from) == (p->codec->color_range == AVCOL_RANGE_JPEG)) {
+	    colour_is_full_range(from) == (p->codec->color_range == AVCOL_RANGE_JPEG)) {
 		r = av_frame_ref(p->frame, from);
 		p->frame->width = p->codec->width;
 		p->frame->height = p->codec->height;
@@ -184,18 +170,13 @@ static int take_packets(struct picture_encoder *p, struct spool *spool, struct e
 	return r == AVERROR(EAGAIN) || r == AVERROR_EOF ? 0 : encode_error(r, e);
 }
 
-int picture_add(struct picture_encoder *p, const AVFrame *frame, int64_t time, struct spool *spool,
-		struct error *e)
+/* Encode p->frame. */
+static int encode_frame(struct picture_encoder *p, struct spool *spool, struct error *e)
 {
-	int r;
+	int64_t time = p->frame->pts;
+	int r = avcodec_send_frame(p->codec, p->frame);
 
-	if (p->n_frames && time <= p->last)
-		return 0;
-	r = take_frame(p, frame);
-	if (r < 0)
-		return encode_error(r, e);
-	p->frame->pts = time;
-	r = avcodec_send_frame(p->codec, p->frame);
+	av_frame_unref(p->frame);
 	if (r < 0)
 		return encode_error(r, e);
 	if (!p->n_frames)
@@ -205,10 +186,61 @@ int picture_add(struct picture_encoder *p, const AVFrame *frame, int64_t time, s
 	return take_packets(p, spool, e);
 }
 
+/* What the filters have ready. */
+static int encode_filtered(struct picture_encoder *p, struct spool *spool, struct error *e)
+{
+	int r;
+
+	while ((r = picture_filter_take(p->filter, p->frame)) > 0) {
+		r = encode_frame(p, spool, e);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? encode_error(r, e) : 0;
+}
+
+/* Give the filters a frame, or NULL for the end, and encode what comes of it. */
+static int filter_frame(struct picture_encoder *p, const AVFrame *frame, int64_t time,
+			struct spool *spool, struct error *e)
+{
+	int r = picture_filter_give(p->filter, frame, time);
+
+	return r < 0 ? encode_error(r, e) : encode_filtered(p, spool, e);
+}
+
+int picture_add(struct picture_encoder *p, const AVFrame *frame, int64_t time, struct spool *spool,
+		struct error *e)
+{
+	int r = 0;
+
+	if (p->is_begun && time <= p->given)
+		return 0;
+	p->is_begun = true;
+	p->given = time;
+	if (!picture_filter_fits(p->filter, frame)) {
+		if (p->filter->graph)
+			r = filter_frame(p, NULL, 0, spool, e);
+		if (r == 0)
+			r = picture_filter_change(p->filter, frame, e);
+		if (r < 0)
+			return r;
+	}
+	if (p->filter->graph)
+		return filter_frame(p, frame, time, spool, e);
+	r = take_frame(p, frame);
+	if (r < 0)
+		return encode_error(r, e);
+	p->frame->pts = time;
+	return encode_frame(p, spool, e);
+}
+
 int picture_end(struct picture_encoder *p, struct spool *spool, struct error *e)
 {
-	int r = avcodec_send_frame(p->codec, NULL);
+	int r = p->filter->graph ? filter_frame(p, NULL, 0, spool, e) : 0;
 
+	if (r < 0)
+		return r;
+	r = avcodec_send_frame(p->codec, NULL);
 	return r < 0 ? encode_error(r, e) : take_packets(p, spool, e);
 }
 
@@ -242,6 +274,7 @@ int picture_track(const struct picture_encoder *p, const struct index_track *fro
 		  struct buf *stsd, struct mp4_out_track *ret)
 {
 	AVRational aspect = p->codec->sample_aspect_ratio;
+	bool is_own = picture_filter_reshapes(p->filter);
 	int64_t width = p->codec->width;
 	int r;
 
@@ -262,11 +295,12 @@ int picture_track(const struct picture_encoder *p, const struct index_track *fro
 		.shown_end = end,
 		.delay = p->first,
 		.alternate_group = from->alternate_group,
-		.width = from->width ? from->width : (uint32_t)width << 16,
-		.height = from->height ? from->height : (uint32_t)p->codec->height << 16,
+		.width = from->width && !is_own ? from->width : (uint32_t)width << 16,
+		.height = from->height && !is_own ? from->height : (uint32_t)p->codec->height << 16,
 		.handler_name = from->handler_name,
 	};
-	memcpy(ret->matrix, from->matrix, sizeof(ret->matrix));
+	if (!is_own || !p->filter->is_upright)
+		memcpy(ret->matrix, from->matrix, sizeof(ret->matrix));
 	memcpy(ret->language, from->language, sizeof(ret->language));
 	return 0;
 }

@@ -41,6 +41,22 @@ invalid jobId '{"uploadId":"tiny.mp4","jobId":".x"}'
 invalid jobId "{\"uploadId\":\"tiny.mp4\",\"jobId\":\"$(printf 'x%.0s' $(seq 65))\"}"
 invalid maxAttempts '{"uploadId":"tiny.mp4","maxAttempts":0}'
 invalid userId "{\"uploadId\":\"tiny.mp4\",\"userId\":\"$(printf 'u%.0s' $(seq 5000))\"}"
+invalid 'clipDuration and parts' '{"uploadId":"tiny.mp4","clipDuration":1,"parts":2}'
+invalid 'parts 0' '{"uploadId":"tiny.mp4","parts":0}'
+for field in '"aspect":"9:16"' '"width":720' '"height":720' '"fit":"pad"' '"quality":20' '"preset":"fast"'; do
+	name=${field%%:*} name=${name//\"/}
+	invalid "$name has no use with cut exact" "{\"uploadId\":\"tiny.mp4\",$field}"
+	invalid "$name has no use with cut keyframe" "{\"uploadId\":\"tiny.mp4\",\"cut\":\"keyframe\",$field}"
+done
+invalid "aspect '9-16'" '{"uploadId":"tiny.mp4","cut":"encode","aspect":"9-16"}'
+invalid "aspect '0:1'" '{"uploadId":"tiny.mp4","cut":"encode","aspect":"0:1"}'
+invalid '720 or 722' '{"uploadId":"tiny.mp4","cut":"encode","width":721}'
+invalid '16 to 8192' '{"uploadId":"tiny.mp4","cut":"encode","height":10000}'
+invalid 'width 406' '{"uploadId":"tiny.mp4","cut":"encode","aspect":"9:16","width":720,"height":720}'
+invalid 'fit has no use' '{"uploadId":"tiny.mp4","cut":"encode","fit":"pad"}'
+invalid 'quality 52' '{"uploadId":"tiny.mp4","cut":"encode","quality":52}'
+invalid ultrafast '{"uploadId":"tiny.mp4","cut":"encode","preset":"quick"}'
+invalid '720 or 722' 'uploadId=tiny.mp4 cut=encode width=721'
 invalid colour 'uploadId=tiny.mp4 colour=red'
 invalid clipDuration 'uploadId=tiny.mp4 clipDuration=five'
 sc_refused EINVAL INVALID_REQUEST '[1,2]' >/dev/null
