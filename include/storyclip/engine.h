@@ -46,6 +46,8 @@ enum {
 struct engine_listener {
 	void *context;
 	void (*job_changed)(void *context, const char *job_id, uint64_t version, unsigned int what);
+	/** An upload's name was removed on behalf of a done job. May be NULL. @param path  below incoming/ */
+	void (*upload_deleted)(void *context, const char *path);
 };
 
 struct engine_deps {

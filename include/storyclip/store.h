@@ -132,6 +132,11 @@ int store_removal_done(struct store *store, const char *trash);
 /** All jobs that have not ended, oldest first. The callback may move the snapshot out, else it is freed. */
 int store_jobs_live(struct store *store, int (*each)(void *context, struct job_snapshot *job),
 		    void *context);
+/** Done jobs whose upload is still to be removed. The callback must not call the store. */
+int store_jobs_deleting_upload(struct store *store, int (*each)(void *context, const char *job_id),
+			       void *context);
+/** That was seen to. Not synced. @return 0, -ENOENT */
+int store_job_upload_deleted(struct store *store, const char *job_id);
 /** Jobs that are not done, but whose OUTPUT_ROOT/<id> may exist (store_job_publishing()). */
 int store_jobs_half_published(struct store *store,
 			      int (*each)(void *context, const char *job_id, unsigned int attempt),

@@ -161,12 +161,12 @@ static int open_dir(const char *path, const char *what, struct error *e, int *re
 static int open_hold(struct engine *engine, struct error *e)
 {
 	const char *parent = engine->deps.settings->upload_tmp_dir;
-	auto_fd int fd = -1;
-	int r;
+	int fd, r;
 
-	r = open_dir(parent, "UPLOAD_TMP_DIR", e, &fd);
+	r = open_dir(parent, "UPLOAD_TMP_DIR", e, &engine->uploads_fd);
 	if (r < 0)
 		return r;
+	fd = engine->uploads_fd;
 	if (mkdirat(fd, ENGINE_HOLD_DIR, 0700) < 0 && errno != EEXIST)
 		return error_from_errno(e, -errno, "making '%s/" ENGINE_HOLD_DIR "'", parent);
 	engine->hold_fd =
@@ -228,7 +228,8 @@ int engine_create(const struct engine_deps *deps, struct error *e, struct engine
 	if (!engine)
 		return error_from_errno(e, -ENOMEM, "making the engine");
 	engine->deps = *deps;
-	engine->hold_fd = engine->work_fd = engine->output_fd = engine->logs_fd = -1;
+	engine->uploads_fd = engine->hold_fd = engine->work_fd = engine->output_fd =
+		engine->logs_fd = -1;
 	lock_init(&engine->commit);
 	lock_init(&engine->jobs);
 	cond_init(&engine->runnable);
@@ -349,7 +350,8 @@ void engine_destroy(struct engine *engine)
 	for (unsigned int i = 0; i < engine->n_slots; i++)
 		close(engine->slots[i].wake_fd);
 	free(engine->slots);
-	const int fds[] = {engine->hold_fd, engine->work_fd, engine->output_fd, engine->logs_fd};
+	const int fds[] = {engine->uploads_fd, engine->hold_fd, engine->work_fd, engine->output_fd,
+			   engine->logs_fd};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)

@@ -12,6 +12,7 @@
 #include "joblog.h"
 #include "state.h"
 #include "storyclip/common/log.h"
+#include "upload_delete.h"
 
 #define MESSAGE_CANCELLED "Cancelled"
 
@@ -215,6 +216,9 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 		write_log(engine, &to, move);
 		if (job_state_is_final(move->to) && !has_slot)
 			cleanup_ended(engine, to.id);
+		/* Before anybody is told: who waits for the job finds the upload gone. */
+		if (move->to == JOB_DONE && job->shown.deletes_upload)
+			upload_delete(engine, &job->shown);
 		engine_notify(engine, to.id, version, what);
 		return 0;
 	}

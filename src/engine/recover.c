@@ -15,6 +15,7 @@
 #include "storyclip/common/file.h"
 #include "storyclip/common/log.h"
 #include "sweeper.h"
+#include "upload_delete.h"
 
 #define NOT_BEFORE_MAX_MS 60000 /* however far the wall clock was set back meanwhile */
 #define ATTEMPTS_BACK     100   /* of so many last attempts a copy is looked for in OUTPUT_ROOT */
@@ -257,7 +258,9 @@ int recover(struct engine *engine, struct error *e)
 			e, r, SC_INTERNAL, "taking up the jobs of database '%s': %.200s",
 			engine->deps.settings->database, why[0] ? why : strerrordesc_np(-r));
 	}
-	r = sweep_work(engine);
+	r = upload_delete_left(engine);
+	if (r == 0)
+		r = sweep_work(engine);
 	if (r == 0)
 		r = hold_sweep(engine);
 	if (r < 0)

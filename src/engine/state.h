@@ -34,7 +34,7 @@ struct helper {
 struct engine {
 	struct engine_deps deps;
 	bool is_created; /* set once, before there are threads */
-	int hold_fd, work_fd, output_fd, logs_fd;
+	int uploads_fd, hold_fd, work_fd, output_fd, logs_fd;
 
 	struct lock commit; /* one transition at a time */
 	bool is_checked; /* guarded by commit: the database was compared with what somebody did to

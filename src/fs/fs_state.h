@@ -28,8 +28,9 @@ struct fs {
 	gid_t gid;
 	bool has_xattr; /* decided with the kernel, before the first request but INIT */
 	struct row_dir root;
-	struct node *jobs;      /* jobs/, by-upload/: found for their children's sake */
+	struct node *jobs;      /* these three: found for their children's sake */
 	struct node *by_upload;
+	struct node *by_status;
 
 	struct tree tree;       /* lock fs.tree */
 	struct texts texts;     /* under fs.tree */

@@ -80,7 +80,9 @@ static int make_root_dirs(struct fs *fs)
 			continue;
 		}
 		r = row_node_get(fs, root, &root->rows[i],
-				 !strcmp(root->rows[i].name, "jobs") ? &fs->jobs : &fs->by_upload);
+				 !strcmp(root->rows[i].name, "jobs")        ? &fs->jobs
+				 : !strcmp(root->rows[i].name, "by-status") ? &fs->by_status
+									    : &fs->by_upload);
 		if (r < 0)
 			return r;
 	}
@@ -127,9 +129,19 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 	return 0;
 }
 
+/* Names of incoming/ are never kept by the kernel: only the registry is to be told. */
+static void upload_deleted(void *context, const char *path)
+{
+	struct fs *fs = context;
+
+	intake_unlinked(fs->intake, path);
+}
+
 struct engine_listener fs_listener(struct fs *fs)
 {
-	return (struct engine_listener){.context = fs, .job_changed = jobs_changed};
+	return (struct engine_listener){.context = fs,
+					.job_changed = jobs_changed,
+					.upload_deleted = upload_deleted};
 }
 
 void fs_attach(struct fs *fs, struct engine *engine, struct intake *intake)
@@ -314,6 +326,8 @@ void fs_destroy(struct fs *fs)
 			node_unref(fs, fs->jobs);
 		if (fs->by_upload)
 			node_unref(fs, fs->by_upload);
+		if (fs->by_status)
+			node_unref(fs, fs->by_status);
 		incoming_finish(fs);
 		tree_finish(&fs->tree);
 	}

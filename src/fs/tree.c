@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "by_status.h"
 #include "clips.h"
 #include "fs_state.h"
 #include "jobs.h"
@@ -44,6 +45,7 @@ const struct tree_row tree_root_rows[] = {
 	{"incoming", S_IFDIR | 0777, TIMEOUT_STABLE, incoming_get_root, &incoming_kind},
 	{"jobs", S_IFDIR | 0777, TIMEOUT_STABLE, row_node_get, &jobs_kind},
 	{"by-upload", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &by_upload_kind},
+	{"by-status", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &by_status_kind},
 };
 const size_t tree_root_rows_count = SC_ARRAY_SIZE(tree_root_rows);
 

@@ -77,6 +77,31 @@ int store_jobs_half_published(struct store *store,
 	return r;
 }
 
+static int jobs_deleting_upload(struct db *db, int (*each)(void *context, const char *job_id),
+				void *context)
+{
+	static const char sql[] = "SELECT job_id FROM jobs "
+				  "WHERE deletes_upload=1 AND status='done' ORDER BY cookie";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	while (r == 0 && (r = db_step(db, stmt)) > 0)
+		r = each(context, db_column_text(stmt, 0));
+	return r;
+}
+
+int store_jobs_deleting_upload(struct store *store, int (*each)(void *context, const char *job_id),
+			       void *context)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = jobs_deleting_upload(&store->read, each, context);
+	lock_release(&store->reader);
+	return r;
+}
+
 /* @param state  NULL: of all */
 static int jobs_page(struct db *db, const char *state, int64_t after, struct job_list_row *rows,
 		     size_t n)

@@ -559,6 +559,15 @@ int store_job_unpublished(struct store *store, const char *job_id)
 	return store_write_end(store, job_mark(&store->write, sql, job_id, 0, -ENOENT));
 }
 
+int store_job_upload_deleted(struct store *store, const char *job_id)
+{
+	static const char sql[] = "UPDATE jobs SET deletes_upload=0 WHERE job_id=:job_id";
+
+	if (!store_write_begin(store, WRITE_UNSYNCED))
+		return -EBUSY;
+	return store_write_end(store, job_mark(&store->write, sql, job_id, 0, -ENOENT));
+}
+
 static int job_was_publishing(struct db *db, const char *job_id, bool *ret)
 {
 	static const char sql[] = "SELECT is_publishing AND status<>'done' FROM jobs "

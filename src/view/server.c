@@ -170,6 +170,7 @@ static const char readme[] =
 	"  source    the upload, while its path is still the same file\n"
 	"  clips/    clip_001.mp4, clip_002.mp4, ...\n"
 	"  by-upload/<uploadId> leads to the newest job of an upload ('/' is written %2F, '%' %25).\n"
+	"  by-status/<state>/<id> leads to every job in that state.\n"
 	"\n"
 	"Whoever opens status, progress, request, health or README reads one version of it, whole; open\n"
 	"again for the next one. log grows (tail -f). jobs/<id>/wait blocks: do not walk into it blindly\n"
