@@ -10,7 +10,7 @@ names() { # STATE
 	(cd "$MNT/by-status/$1" && printf '%s\n' *) | sed '/^\*$/d' | sort | xargs
 }
 eq "$(cd "$MNT/by-status" && printf '%s\n' * | sort | xargs)" "cancelled done failed queued running"
-for state in cancelled done failed queued running; do
+for state in cancelled "done" failed queued running; do
 	eq "$(names "$state")" "" "jobs that are $state"
 done
 
@@ -36,11 +36,11 @@ sc_done a
 sc_done c
 sc_failed d UPLOAD_INCOMPLETE
 eq "$(names running)$(names queued)" ""
-eq "$(names done) $(names failed) $(names cancelled)" "a c d b"
+eq "$(names "done") $(names failed) $(names cancelled)" "a c d b"
 sh_errno EPERM "rm '$MNT/by-status/done/a'"
 sh_errno EPERM "mkdir '$MNT/by-status/done/x'"
 rm -r "$MNT/jobs/a"
-eq "$(names done)" c
+eq "$(names "done")" c
 
 # A listing of many pages, none twice, none left out.
 sql "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3000)
