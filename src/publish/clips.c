@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "storyclip/common/file.h"
+#include "storyclip/common/hook.h"
 
 #define PIECE_BYTES (8 * 1024 * 1024)
 #define BUFFER_BYTES (256 * 1024)
@@ -195,6 +196,7 @@ static int copy_step(const struct walk *walk, int dir_fd, const char *name)
 			return error_from_errno(walk->e, n < 0 ? (int)n : -EIO, "copying %s", name);
 		at += n;
 		child_worked(walk->reporter, (uint64_t)n, -1);
+		hook_reach("publish-copying");
 	}
 	if (close(take_fd(&to)) < 0)
 		return error_from_errno(walk->e, -errno, "copying %s", name);

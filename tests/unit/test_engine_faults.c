@@ -70,6 +70,11 @@ static void test_failures(struct rig *rig)
 		 "failed INVALID_MEDIA attempt 1 failures 0", "it is a poem"},
 		{"disk", "fail IO_ERROR reading: broken\n", "failed IO_ERROR attempt 2 failures 2",
 		 "reading: broken"},
+		{"space", "clip 1 1\nfail NO_SPACE full\n", "failed NO_SPACE attempt 2 failures 2", "full"},
+		{"memory", "fail OUT_OF_MEMORY none\n", "failed OUT_OF_MEMORY attempt 2 failures 2", "none"},
+		{"internal", "fail INTERNAL odd\n", "failed INTERNAL attempt 2 failures 2", "odd"},
+		{"reported", "fail WORKER_CRASHED so it says\n", "failed WORKER_CRASHED attempt 2 failures 2",
+		 "so it says"},
 		{"garbage", "garbage\nhang\n", "failed INTERNAL attempt 2 failures 2",
 		 "the worker sent a report that makes no sense (cannot be read)"},
 		{"endless", "endless\n", "failed INTERNAL attempt 2 failures 2",
@@ -115,6 +120,31 @@ static void test_retry(struct rig *rig)
 	CHECK_TEXT(rig_ask(rig, "SELECT warnings FROM jobs WHERE job_id='retry'"), "[]");
 	CHECK_TEXT(rig_list(rig, "outputs/retry"), "clip_001.mp4 clip_002.mp4");
 	CHECK_TEXT_HAS(rig_read(rig, "logs/retry.log"), "queued again in 1000 ms: worker crashed");
+}
+
+/* Whatever may pass and has passed: done, after one failure. */
+static void test_passing(struct rig *rig)
+{
+	static const char *const codes[] = {"NO_SPACE", "IO_ERROR", "WORKER_CRASHED", "OUT_OF_MEMORY",
+					    "INTERNAL"};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(codes); i++) {
+		char script[80];
+
+		CHECK(sc_code_is_transient(sc_code_from_name(codes[i])));
+		snprintf(script, sizeof(script), "in 1 clip 1 1\nin 1 fail %s x\nclip 1 2\n", codes[i]);
+		rig_job(rig, codes[i], script);
+	}
+	for (size_t i = 0; i < SC_ARRAY_SIZE(codes); i++) {
+		char path[64];
+
+		CHECK(rig_wait(rig, codes[i], JOB_DONE));
+		CHECK_TEXT(row(rig, codes[i]), "done - attempt 2 failures 1");
+		snprintf(path, sizeof(path), "outputs/%s", codes[i]);
+		CHECK_TEXT(rig_list(rig, path), "clip_001.mp4");
+		snprintf(path, sizeof(path), "work/%s.1", codes[i]);
+		CHECK(!rig_has(rig, path));
+	}
 }
 
 static void test_no_helper(struct rig *rig)
@@ -405,6 +435,7 @@ int main(int argc, char **argv)
 	rig_up(&rig);
 	test_failures(&rig);
 	test_retry(&rig);
+	test_passing(&rig);
 	test_no_helper(&rig);
 	test_stalls(&rig);
 	test_late_done(&rig);
