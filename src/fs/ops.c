@@ -48,7 +48,8 @@ static void init_xattr(struct fs *fs, struct fuse_conn_info *conn)
 	is_free = wanted != SWITCH_OFF && compat_want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
 #endif
 	fs->has_xattr = wanted == SWITCH_AUTO ? is_free : wanted == SWITCH_ON;
-	/* Only the kernel's own checks know lists, and it asks for them only where there are some. */
+	/* Only the kernel's own checks know lists, and it asks for them only where there are some.
+	 */
 	if (fs->has_xattr)
 		compat_want(conn, FUSE_CAP_POSIX_ACL);
 }

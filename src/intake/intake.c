@@ -116,7 +116,8 @@ void intake_writer_opened(struct intake *intake, dev_t dev, ino_t ino, const cha
 
 void intake_writer_closed(struct intake *intake, dev_t dev, ino_t ino, const char *path, int fd)
 {
-	uploads_closed(intake->uploads, dev, ino, path, fd);
+	uploads_closed(intake->uploads, dev, ino, path, fd,
+		       engine_source_links(intake->deps.engine, dev, ino) > 0);
 }
 
 void intake_renamed(struct intake *intake, const char *old_path, const char *new_path, bool is_dir,

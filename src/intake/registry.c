@@ -139,23 +139,39 @@ int registry_apply(struct registry *registry, const struct due *due, bool is_syn
 
 /* ---- syncs ---- */
 
-/* Whether a name still means this inode. */
-static bool path_is(int root_fd, const char *path, const struct due_sync *sync)
+/* For want of these nothing is wrong with the file: its sync is made later. */
+static bool is_want(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
+/* Whether a name still means this inode: 1, 0, or what is wanting to say so. */
+static int path_is(int root_fd, const char *path, const struct due_sync *sync)
 {
 	auto_fd int fd = -1;
 	struct stat st;
+	int r = file_open_beneath(root_fd, path, O_PATH | O_NOFOLLOW, 0, &fd);
 
-	return file_open_beneath(root_fd, path, O_PATH | O_NOFOLLOW, 0, &fd) == 0 &&
-	       fstat(fd, &st) == 0 && st.st_dev == sync->dev && st.st_ino == sync->ino;
+	if (r < 0)
+		return is_want(r) ? r : 0;
+	return fstat(fd, &st) == 0 && st.st_dev == sync->dev && st.st_ino == sync->ino;
 }
 
 static int sync_open(int root_fd, struct due_sync *sync)
 {
-	for (size_t i = 0; i < sync->n_paths && sync->fd < 0; i++)
-		if (path_is(root_fd, sync->paths[i], sync) &&
-		    file_open_beneath(root_fd, sync->paths[i], O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
-				      &sync->fd) < 0)
-			sync->fd = -1;
+	for (size_t i = 0; i < sync->n_paths && sync->fd < 0; i++) {
+		int flags = O_NONBLOCK | O_NOCTTY;
+		int r = path_is(root_fd, sync->paths[i], sync);
+
+		if (r > 0)
+			r = file_open_beneath(root_fd, sync->paths[i], O_RDONLY | flags, 0,
+					      &sync->fd);
+		if (r == -EACCES) /* a file that its owner, as whom we run, may only write */
+			r = file_open_beneath(root_fd, sync->paths[i], O_WRONLY | flags, 0,
+					      &sync->fd);
+		if (is_want(r))
+			return r;
+	}
 	if (sync->fd < 0)
 		return -ENOENT; /* its names are gone, and nobody waits for it */
 	if (fstat(sync->fd, &sync->st) < 0)
@@ -277,12 +293,12 @@ static int add_rows(struct registry *registry, struct due *due)
 		struct due_sync *sync = &due->syncs[i];
 		bool is_whole = sync->result == 0 && !sync->is_incomplete;
 
-		if (sync->result == -ENOENT)
+		if (sync->result == -ENOENT || is_want(sync->result))
 			continue;
 		for (size_t k = 0; k < sync->n_paths; k++) {
-			int r = 0;
+			int r = path_is(registry->deps.root_fd, sync->paths[k], sync);
 
-			if (path_is(registry->deps.root_fd, sync->paths[k], sync))
+			if (r > 0)
 				r = due_add(due, UPLOAD_PUT, sync->paths[k], NULL,
 					    is_whole ? UPLOAD_COMPLETE : UPLOAD_INCOMPLETE_STATE,
 					    &sync->st);
@@ -343,10 +359,17 @@ static int registry_turn(struct registry *registry)
 	if (registry->last_error)
 		log_info("rows of uploads are written again");
 	registry->last_error = 0;
-	for (size_t i = 0; i < due.n_syncs; i++)
-		if (uploads_synced(uploads, &due.syncs[i]))
-			tell_engine(registry, &due.syncs[i]);
-	return due.n_changes || due.n_syncs ? 1 : 0;
+	for (size_t i = 0; i < due.n_syncs; i++) {
+		struct due_sync *sync = &due.syncs[i];
+
+		if (is_want(sync->result)) {
+			r = sync->result;
+			uploads_sync_failed(uploads, sync);
+		} else if (uploads_synced(uploads, sync)) {
+			tell_engine(registry, sync);
+		}
+	}
+	return r < 0 ? r : due.n_changes || due.n_syncs ? 1 : 0;
 }
 
 /* ---- the thread ---- */

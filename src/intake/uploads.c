@@ -13,11 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "storyclip/common/log.h"
 #include "storyclip/common/sync.h"
 
 #define BUCKETS_FIRST 64
+#define FDS_MIN       8
+#define FDS_MAX       1024
 
 struct upload {
 	struct upload *next; /* in its bucket */
@@ -42,6 +45,7 @@ struct uploads {
 	size_t n_buckets, n_uploads;
 	unsigned int n_open; /* with writers */
 	size_t n_due;
+	size_t n_fds, max_fds; /* sync_fds that are kept, and how many may be (max_fds: constant) */
 	uint64_t generation;
 	struct due changes; /* only its changes */
 };
@@ -121,6 +125,22 @@ static struct upload *get_locked(struct uploads *uploads, dev_t dev, ino_t ino)
 	return u;
 }
 
+static void keep_fd_locked(struct uploads *uploads, struct upload *u, int *fd)
+	SC_REQUIRES(&uploads->lock)
+{
+	if (u->sync_fd >= 0 || *fd < 0)
+		return;
+	u->sync_fd = take_fd(fd);
+	uploads->n_fds++;
+}
+
+static int take_kept_fd_locked(struct uploads *uploads, struct upload *u)
+	SC_REQUIRES(&uploads->lock)
+{
+	uploads->n_fds -= u->sync_fd >= 0;
+	return take_fd(&u->sync_fd);
+}
+
 static void upload_free(struct upload *u)
 {
 	if (u->sync_fd >= 0)
@@ -148,6 +168,7 @@ static void settle_locked(struct uploads *uploads, struct upload *u) SC_REQUIRES
 		at = &(*at)->next;
 	*at = u->next;
 	uploads->n_uploads--;
+	uploads->n_fds -= u->sync_fd >= 0;
 	upload_free(u);
 }
 
@@ -257,9 +278,23 @@ void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 	lock_release(&uploads->lock);
 }
 
-void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, int fd)
+/* Whether one more descriptor may be kept. Many files may be closed before the first is synced, and
+ * the mount needs descriptors too. */
+static bool has_room(struct uploads *uploads)
 {
-	int sync_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* on failure it is opened by its path */
+	bool has;
+
+	lock_acquire(&uploads->lock);
+	has = uploads->n_fds < uploads->max_fds;
+	lock_release(&uploads->lock);
+	return has;
+}
+
+void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, int fd,
+		    bool is_held)
+{
+	/* Without one it is opened by its path; what a job waits for may have lost that by then. */
+	int sync_fd = is_held || has_room(uploads) ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
 	struct upload *u;
 
 	lock_acquire(&uploads->lock);
@@ -267,8 +302,7 @@ void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 	if (u && u->writers && --u->writers == 0) {
 		uploads->n_open--;
 		u->is_incomplete = false;
-		if (u->sync_fd < 0)
-			u->sync_fd = take_fd(&sync_fd);
+		keep_fd_locked(uploads, u, &sync_fd);
 		make_due_locked(uploads, u);
 	}
 	lock_release(&uploads->lock);
@@ -362,8 +396,8 @@ enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, in
 		stage = UPLOAD_STAGE_INCOMPLETE;
 	else if (u && u->is_due)
 		stage = UPLOAD_STAGE_SYNCING;
-	if (u && u->is_due && !u->is_taken && u->sync_fd < 0)
-		u->sync_fd = take_fd(&sync_fd);
+	if (u && u->is_due && !u->is_taken)
+		keep_fd_locked(uploads, u, &sync_fd);
 	lock_release(&uploads->lock);
 	if (sync_fd >= 0)
 		close(sync_fd);
@@ -440,7 +474,7 @@ static int take_sync_locked(struct uploads *uploads, struct upload *u, struct du
 			break;
 		sync->n_paths++;
 	}
-	sync->fd = take_fd(&u->sync_fd);
+	sync->fd = take_kept_fd_locked(uploads, u);
 	u->is_taken = true;
 	uploads->n_due--;
 	return 0;
@@ -451,6 +485,8 @@ static void take_syncs_locked(struct uploads *uploads, size_t max, struct due *r
 {
 	size_t n = uploads->n_due < max ? uploads->n_due : max;
 
+	if (n > uploads->max_fds) /* each is open while it is synced */
+		n = uploads->max_fds;
 	ret->syncs = n ? calloc(n, sizeof(*ret->syncs)) : NULL;
 	if (!ret->syncs)
 		return;
@@ -518,8 +554,8 @@ void uploads_sync_failed(struct uploads *uploads, struct due_sync *sync)
 
 	lock_acquire(&uploads->lock);
 	u = find_locked(uploads, sync->dev, sync->ino);
-	if (u && u->sync_fd < 0)
-		u->sync_fd = take_fd(&sync->fd);
+	if (u)
+		keep_fd_locked(uploads, u, &sync->fd);
 	if (u && u->generation == sync->generation && u->is_taken) {
 		u->is_taken = false;
 		uploads->n_due++;
@@ -532,9 +568,13 @@ void uploads_sync_failed(struct uploads *uploads, struct due_sync *sync)
 int uploads_create(struct uploads **ret)
 {
 	struct uploads *uploads = calloc(1, sizeof(*uploads));
+	struct rlimit limit;
 
 	if (!uploads)
 		return -ENOMEM;
+	uploads->max_fds = FDS_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 8 < FDS_MAX)
+		uploads->max_fds = limit.rlim_cur / 8 > FDS_MIN ? limit.rlim_cur / 8 : FDS_MIN;
 	uploads->buckets = calloc(BUCKETS_FIRST, sizeof(struct upload *));
 	if (!uploads->buckets) {
 		free(uploads);

@@ -27,6 +27,7 @@ enum upload_stage {
 	UPLOAD_STAGE_INCOMPLETE, /* cut off by an unclean end */
 };
 
+/** Keeps at most an eighth of the descriptors that the process may have, as of now. */
 int uploads_create(struct uploads **ret);
 void uploads_destroy(struct uploads *uploads);
 SC_DEFINE_AUTO(uploads, uploads_destroy)
@@ -34,8 +35,12 @@ SC_DEFINE_AUTO(uploads, uploads_destroy)
 /* ---- events ---- */
 
 void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
-/** @param fd  dup'ed: what the sync works on */
-void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, int fd);
+/**
+ * @param fd  dup'ed: what the sync works on; when many are kept already, it is opened by its path
+ * @param is_held  a job holds it: then it is dup'ed in any case, for its path may go away
+ */
+void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, int fd,
+		    bool is_held);
 void uploads_renamed(struct uploads *uploads, const char *old_path, const char *new_path,
 		     bool is_dir, dev_t dev, ino_t ino);
 void uploads_unlinked(struct uploads *uploads, const char *path);
