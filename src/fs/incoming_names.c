@@ -56,7 +56,7 @@ void inc_mknod(struct fs *fs, fuse_req_t req, struct node *dir, const char *name
 	if (r == 0) {
 		do
 			r = file_open_beneath(parent->fd, name, O_WRONLY | O_CREAT | O_EXCL,
-					      mode & 0777, &fd);
+					      mode & 01777, &fd);
 		while (as_caller_retry(&as, r));
 	}
 	as_caller_leave(&as);
