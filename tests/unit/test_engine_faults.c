@@ -422,7 +422,7 @@ static void test_fast(struct rig *rig)
 		}
 	}
 	CHECK(rig_wait(rig, "fast", JOB_DONE));
-	CHECK(seen > 10);
+	CHECK(seen > 1); /* how many is a matter of who runs when: a loaded machine has shown 10 */
 	printf("%u of 20000 versions seen\n", seen);
 }
 
