@@ -147,6 +147,8 @@ void engine_source_failed(struct engine *engine, dev_t dev, ino_t ino, enum sc_c
 void engine_source_touched(struct engine *engine, dev_t dev, ino_t ino);
 /** Whether a job that has not ended holds this inode, and how many hidden links it has. */
 unsigned int engine_source_links(struct engine *engine, dev_t dev, ino_t ino);
+/** Whether its bytes must not change: a job holds this inode, or has yet to copy it. */
+bool engine_source_is_frozen(struct engine *engine, dev_t dev, ino_t ino);
 /** Whether a queued job waits for this inode to be closed. */
 bool engine_source_is_awaited(struct engine *engine, dev_t dev, ino_t ino);
 /** Every inode that a job which has not ended holds (for the scan at start). */

@@ -19,6 +19,7 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, J
 /* What progress and message say, INTERFACE.md "A job's life". */
 #define JOB_MESSAGE_QUEUED "Queued"
 #define JOB_MESSAGE_WAITING "Waiting for the upload to be closed"
+#define JOB_MESSAGE_COPYING "Copying the upload..." /* only where it cannot be hard-linked */
 #define JOB_MESSAGE_PREPARED "File prepared"
 #define JOB_MESSAGE_ANALYZING "Analyzing video..."
 #define JOB_MESSAGE_EXPORTING "Exporting clips..."

@@ -7,6 +7,8 @@
  * to the job's log). Whatever else a child needs is opened by the engine and handed in:
  *
  *     worker:    4 the source, read-only        5 the clips directory work/<id>.<attempt>/clips
+ *     publisher, to hold an upload by a copy:
+ *                4 the upload, read-only        5 the hold directory
  *     publisher: 4 the work directory work/<id>.<attempt>, in which "clips" lies
  *                5 OUTPUT_ROOT
  *
@@ -49,6 +51,7 @@ struct work_order {
 
 /** What a publisher is to do. */
 struct publish_order {
+	bool is_hold; /* copy an upload to .<job_id>.copy, nothing else */
 	char job_id[JOB_ID_SIZE];
 	unsigned int attempt;
 	uid_t owner_uid; /* (uid_t)-1: leave as it is */

@@ -24,6 +24,7 @@
 #define CLIPS_DIR              "clips"
 #define MAX_PROGRESS_WORKER    94 /* 95 is the publisher's */
 #define MAX_PROGRESS_PUBLISHER 99
+#define PROGRESS_PREPARED 10
 #define PROGRESS_PUBLISHING    95
 #define TIMES_WAIT_MS          300
 #define CLAIM_RETRY_MS         1000 /* the database could not be written */
@@ -204,6 +205,102 @@ static int check_source(struct attempt *a, struct error *e)
 		a->job->shown.upload_id, (long long)size, (long long)st.st_size);
 }
 
+/* Said by the engine itself, so that it is true also of a child that never says a word. */
+static void show_phase(struct attempt *a, int progress, const char *message, int max_progress)
+{
+	struct engine *engine = a->engine;
+	struct report report = {.kind = REPORT_PHASE, .progress = progress};
+	unsigned int what = 0;
+	uint64_t version = 0;
+
+	snprintf(report.message, sizeof(report.message), "%s", message);
+	lock_acquire(&engine->jobs);
+	if (a->job->shown.attempt == a->number && a->job->shown.state == JOB_RUNNING) {
+		job_note_report(a->job, &report, max_progress, engine_now_ms(engine));
+		what = engine_show_locked(engine, a->job, &version);
+	}
+	lock_release(&engine->jobs);
+	if (what)
+		engine_notify(engine, a->id, version, what);
+}
+
+/* By a child, which can be ended when a disk no longer answers. */
+static int run_copier(struct attempt *a, struct error *e)
+{
+	struct publish_order order = {.is_hold = true, .attempt = a->number,
+				      .owner_uid = (uid_t)-1, .owner_gid = (gid_t)-1};
+	auto_buf struct buf text = BUF_EMPTY;
+	const struct runner_plan plan = {
+		.program = "storyclip-publish",
+		.noun = "copier",
+		.order = &text,
+		.fds = {a->source_fd, a->engine->hold_fd},
+		.log_fd = a->log_fd,
+		.max_progress = PROGRESS_PREPARED - 1,
+		.clips_fd = -1,
+	};
+	int r;
+
+	memcpy(order.job_id, a->id, sizeof(order.job_id));
+	r = publish_order_encode(&order, &text);
+	if (r < 0)
+		return error_from_errno(e, r, "writing the copier's order");
+	return runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
+}
+
+/* Where no hard link can be made: only now are the job's bytes its own. */
+static int copy_upload(struct attempt *a, struct error *e)
+{
+	struct engine *engine = a->engine;
+	int64_t mtime_ns;
+	int fd, r;
+
+	lock_acquire(&engine->jobs);
+	if (a->job->source_fd >= 0)
+		a->source_fd = fcntl(a->job->source_fd, F_DUPFD_CLOEXEC, 3);
+	lock_release(&engine->jobs);
+	if (a->source_fd < 0)
+		return error_set(e, SC_UPLOAD_CHANGED,
+				 "upload '%s' was removed or renamed before it could be copied; copy it "
+				 "again",
+				 a->job->shown.upload_id);
+	r = check_source(a, e);
+	if (r == 0)
+		r = run_copier(a, e);
+	if (r == 0)
+		r = check_source(a, e);
+	if (r < 0)
+		return r;
+	lock_acquire(&engine->jobs);
+	mtime_ns = a->job->shown.source_mtime_ns;
+	a->job->is_held = true; /* from here on new times of the upload are not the job's */
+	fd = a->job->source_fd;
+	a->job->source_fd = -1;
+	lock_release(&engine->jobs);
+	r = hold_copied(engine, a->id, mtime_ns);
+	if (r < 0) {
+		lock_acquire(&engine->jobs);
+		a->job->is_held = false;
+		a->job->source_fd = fd;
+		lock_release(&engine->jobs);
+		return error_from_errno(e, r, "holding the copy of the upload");
+	}
+	close(fd);
+	close(take_fd(&a->source_fd));
+	show_phase(a, PROGRESS_PREPARED, JOB_MESSAGE_PREPARED, PROGRESS_PREPARED);
+	return 0;
+}
+
+static bool needs_copy(struct attempt *a)
+{
+	bool needs_copy;
+
+	lock_acquire(&a->engine->jobs);
+	needs_copy = job_needs_copy(a->job);
+	lock_release(&a->engine->jobs);
+	return needs_copy;
+}
+
 static int prepare(struct attempt *a, struct error *e)
 {
 	int r;
@@ -221,6 +318,9 @@ static int prepare(struct attempt *a, struct error *e)
 		r = make_dir(a->work_fd, CLIPS_DIR, 0755, &a->clips_fd);
 	if (r < 0)
 		return error_from_errno(e, r, "making work/%s", a->work_name);
+	r = needs_copy(a) ? copy_upload(a, e) : 0;
+	if (r < 0)
+		return r;
 	r = hold_open(a->engine, a->id, &a->source_fd);
 	if (r < 0)
 		return error_from_errno(e, r, "opening the held upload");
@@ -290,26 +390,6 @@ static int count_clips(struct attempt *a, struct error *e)
 			 : error_set(e, SC_INTERNAL, "the worker says done, but has made no clip");
 }
 
-/* Said by the engine itself, so that it is true also of a publisher that never says a word. */
-static void show_publishing(struct attempt *a)
-{
-	struct engine *engine = a->engine;
-	struct report report = {.kind = REPORT_PHASE,
-				.progress = PROGRESS_PUBLISHING,
-				.message = JOB_MESSAGE_PUBLISHING};
-	unsigned int what = 0;
-	uint64_t version = 0;
-
-	lock_acquire(&engine->jobs);
-	if (a->job->shown.attempt == a->number && a->job->shown.state == JOB_RUNNING) {
-		job_note_report(a->job, &report, MAX_PROGRESS_PUBLISHER, engine_now_ms(engine));
-		what = engine_show_locked(engine, a->job, &version);
-	}
-	lock_release(&engine->jobs);
-	if (what)
-		engine_notify(engine, a->id, version, what);
-}
-
 static int publish(struct attempt *a, struct error *e)
 {
 	const struct settings *settings = a->engine->deps.settings;
@@ -344,7 +424,7 @@ static int publish(struct attempt *a, struct error *e)
 	r = mark_publishing(a, e);
 	if (r < 0)
 		return r;
-	show_publishing(a);
+	show_phase(a, PROGRESS_PUBLISHING, JOB_MESSAGE_PUBLISHING, MAX_PROGRESS_PUBLISHER);
 	r = runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
 	if (r < 0 && e->code == SC_JOB_EXISTS) {
 		/* Somebody has made that directory since we looked: it is not ours. */

@@ -9,6 +9,14 @@
 
 /** Make the link and sync the directory. @return 0, -EEXIST (the name is taken), another errno */
 int hold_take(struct engine *engine, const char *job_id, const struct job_source *source);
+/** Whether a failed hold_take() says that there are no hard links here: a copy is to hold the bytes. */
+bool hold_needs_copy(int err);
+/** Name of the unfinished copy in the hold directory. */
+void hold_copy_name(const char *job_id, char out[JOB_ID_SIZE + 8]);
+/** The copy is complete: give it the source's time and its name, whole and synced. */
+int hold_copied(struct engine *engine, const char *job_id, int64_t mtime_ns);
+/** Whether the bytes are held. */
+bool hold_is_there(struct engine *engine, const char *job_id);
 /** Open the held bytes. @return 0, -ENOENT, another errno */
 int hold_open(struct engine *engine, const char *job_id, int *ret_fd);
 /** Give them up. A missing one is well. */

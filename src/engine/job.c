@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WARNINGS_MAX 100
 
@@ -28,6 +29,7 @@ struct job *job_create(struct job_snapshot *shown)
 	if (!job)
 		return NULL;
 	job->refs = 1;
+	job->source_fd = -1;
 	job->shown = *shown;
 	memset(shown, 0, sizeof(*shown));
 	job->progress = job->shown.progress;
@@ -49,6 +51,8 @@ void job_unref(struct job *job)
 	job_snapshot_finish(&job->shown);
 	artifacts_free(job->clips, job->n_clips);
 	free(job->warnings);
+	if (job->source_fd >= 0)
+		close(job->source_fd); /* read only: nothing that could block is behind it */
 	free(job);
 }
 

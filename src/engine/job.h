@@ -27,6 +27,8 @@ struct job {
 	bool is_listed;  /* its row is committed: others may see it */
 	bool is_moving;  /* a transition is being committed */
 	bool is_ended;   /* it has left the table */
+	bool is_held;    /* its bytes are: a link was made, or the copy is whole */
+	int source_fd;   /* the upload, until its copy is whole; else -1 */
 	bool is_touched; /* source_mtime_ns is not yet in its row */
 
 	struct queue_entry queue;
@@ -98,6 +100,12 @@ int job_note_report(struct job *job, struct report *report, int max_progress, in
  * @return what changed: bits of JOB_CHANGED_…, 0: nothing
  */
 unsigned int job_show(struct job *job, uint64_t version, int64_t wall_ms);
+
+/** Whether its first phase is to copy the upload. */
+static inline bool job_needs_copy(const struct job *job)
+{
+	return job->shown.is_hold_copy && !job->is_held;
+}
 
 /** The time for updated_at: never before what is there. */
 int64_t job_wall_ms(const struct job *job, int64_t wall_ms);

@@ -64,8 +64,8 @@ static void plan(struct engine *engine, const struct job *job, const struct move
 	if (move->to == JOB_RUNNING) {
 		to->attempt++;
 		to->started_at = to->updated_at;
-		to->progress = 10;
-		set_message(to, JOB_MESSAGE_PREPARED);
+		to->progress = job_needs_copy(job) ? 0 : 10;
+		set_message(to, job_needs_copy(job) ? JOB_MESSAGE_COPYING : JOB_MESSAGE_PREPARED);
 		return;
 	}
 	to->failures += move->is_failure;

@@ -145,11 +145,28 @@ static int64_t rest_of_backoff_ms(struct engine *engine, const struct job_snapsh
 	return left < 0 ? 0 : left < NOT_BEFORE_MAX_MS ? left : NOT_BEFORE_MAX_MS;
 }
 
+/* A copy that was not complete is made anew, from the file of that name if it is still as accepted. */
+static void hold_again(struct engine *engine, struct job *job)
+{
+	bool is_held = hold_is_there(engine, job->shown.id);
+	int fd = -1;
+
+	if (!is_held)
+		file_open_beneath(engine->uploads_fd, job->shown.source_path, O_RDONLY | O_NONBLOCK, 0,
+				  &fd);
+	lock_acquire(&engine->jobs);
+	job->is_held = is_held;
+	job->source_fd = fd;
+	lock_release(&engine->jobs);
+}
+
 static int requeue(struct engine *engine, struct job *job)
 {
 	unsigned int attempt;
 	enum job_state state;
 
+	if (job->shown.is_hold_copy)
+		hold_again(engine, job);
 	lock_acquire(&engine->jobs);
 	state = job->shown.state;
 	attempt = job->shown.attempt;

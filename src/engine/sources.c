@@ -75,33 +75,47 @@ void engine_source_ready(struct engine *engine, dev_t dev, ino_t ino, int64_t si
 	} while (job);
 }
 
-/* One name under which the file can be looked at. @return whether there is one */
-static bool find_hold(struct engine *engine, dev_t dev, ino_t ino, char ret_id[JOB_ID_SIZE])
+/* Whether its bytes are still those of the upload's own inode. Under engine.jobs. */
+static bool uses_source(const struct job *job)
 {
-	struct job *job;
+	return !job->shown.is_hold_copy || !job->is_held;
+}
+
+/* Look at the file by what holds it. @return whether there is such */
+static bool look_at_source(struct engine *engine, dev_t dev, ino_t ino, struct stat *st)
+{
+	char id[JOB_ID_SIZE] = "";
+	struct job *job = NULL;
+	auto_fd int fd = -1;
+	int r;
 
 	lock_acquire(&engine->jobs);
-	job = job_table_of_source(&engine->live, NULL, dev, ino);
-	if (job)
-		memcpy(ret_id, job->shown.id, JOB_ID_SIZE);
+	while ((job = job_table_of_source(&engine->live, job, dev, ino)) && !uses_source(job))
+		;
+	if (job && job->shown.is_hold_copy)
+		fd = fcntl(job->source_fd, F_DUPFD_CLOEXEC, 3);
+	else if (job)
+		memcpy(id, job->shown.id, sizeof(id));
 	lock_release(&engine->jobs);
-	return job != NULL;
+	if (fd >= 0)
+		r = fstat(fd, st);
+	else
+		r = id[0] ? fstatat(engine->hold_fd, id, st, AT_SYMLINK_NOFOLLOW) : -1;
+	return r == 0 && st->st_ino == ino;
 }
 
 void engine_source_touched(struct engine *engine, dev_t dev, ino_t ino)
 {
 	struct job *job = NULL;
-	char id[JOB_ID_SIZE];
 	struct stat st;
 
-	if (!find_hold(engine, dev, ino, id) ||
-	    fstatat(engine->hold_fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != ino)
+	if (!look_at_source(engine, dev, ino, &st))
 		return;
 	lock_acquire(&engine->jobs);
 	while ((job = job_table_of_source(&engine->live, job, dev, ino))) {
 		/* Of one that is still written it will be told with its size. */
 		if (job->shown.source_state == SOURCE_WAITING ||
-		    job->shown.source_size != st.st_size)
+		    job->shown.source_size != st.st_size || !uses_source(job))
 			continue;
 		job->shown.source_mtime_ns =
 			(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -161,9 +175,21 @@ unsigned int engine_source_links(struct engine *engine, dev_t dev, ino_t ino)
 
 	lock_acquire(&engine->jobs);
 	while ((job = job_table_of_source(&engine->live, job, dev, ino)))
-		n++;
+		n += !job->shown.is_hold_copy;
 	lock_release(&engine->jobs);
 	return n;
+}
+
+bool engine_source_is_frozen(struct engine *engine, dev_t dev, ino_t ino)
+{
+	struct job *job = NULL;
+	bool is_frozen = false;
+
+	lock_acquire(&engine->jobs);
+	while (!is_frozen && (job = job_table_of_source(&engine->live, job, dev, ino)))
+		is_frozen = uses_source(job);
+	lock_release(&engine->jobs);
+	return is_frozen;
 }
 
 bool engine_source_is_awaited(struct engine *engine, dev_t dev, ino_t ino)

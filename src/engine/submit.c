@@ -137,9 +137,31 @@ static int check_unused(struct engine *engine, const char *id, struct error *e)
 	return 0;
 }
 
-static int hold_source(struct engine *engine, const char *id, const struct job_source *source,
+/* No hard links here: the bytes are held by the open file until the job's first phase has copied them. */
+static int hold_by_copy(struct engine *engine, struct job *job, const struct job_source *source,
+			struct error *e)
+{
+	int64_t min, free_bytes = space_look(engine, engine->hold_fd, &min);
+	int fd;
+
+	if (free_bytes >= 0 && (free_bytes < min || free_bytes - min < source->size))
+		return error_set(e, SC_NO_SPACE,
+				 "upload '%s' has to be copied, and UPLOAD_TMP_DIR has %lld bytes free",
+				 source->path, (long long)free_bytes);
+	fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return error_from_errno(e, -errno, "holding upload '%s'", source->path);
+	lock_acquire(&engine->jobs);
+	job->shown.is_hold_copy = true;
+	job->source_fd = fd;
+	lock_release(&engine->jobs);
+	return 0;
+}
+
+static int hold_source(struct engine *engine, struct job *job, const struct job_source *source,
 		       struct error *e)
 {
+	const char *id = job->shown.id;
 	int r;
 
 	r = hold_take(engine, id, source);
@@ -149,6 +171,8 @@ static int hold_source(struct engine *engine, const char *id, const struct job_s
 		hold_drop(engine, id);
 		r = hold_take(engine, id, source);
 	}
+	if (hold_needs_copy(r))
+		return hold_by_copy(engine, job, source, e);
 	if (r == -ENOENT || r == -ESTALE)
 		return error_set(e, SC_UPLOAD_NOT_FOUND, "upload '%s' has just gone", source->path);
 	if (r == -ENOSPC || r == -EDQUOT)
@@ -228,7 +252,7 @@ static int accept_job(struct engine *engine, struct job *job, const struct job_s
 	if (r == 0)
 		r = space_check(engine, job->shown.cut, source->size, e);
 	if (r == 0)
-		r = hold_source(engine, id, source, e);
+		r = hold_source(engine, job, source, e);
 	if (r == 0) {
 		/* Before the row: a job that is seen has a log. */
 		(was ? log_retried : log_accepted)(engine, job, caller);

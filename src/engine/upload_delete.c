@@ -91,12 +91,31 @@ static int delete_file(struct engine *engine, const struct job_snapshot *job)
 	return r;
 }
 
+/* Whether a job whose bytes are not held yet needs the name. */
+static bool job_is_copied_from(struct engine *engine, const struct job_snapshot *job)
+{
+	struct job *other = NULL;
+	bool is_needed = false;
+
+	lock_acquire(&engine->jobs);
+	while (!is_needed && (other = job_table_of_source(&engine->live, other, job->source_dev,
+							  job->source_ino)))
+		is_needed = other->shown.is_hold_copy && !other->is_held;
+	lock_release(&engine->jobs);
+	return is_needed;
+}
+
 void upload_delete(struct engine *engine, const struct job_snapshot *job)
 {
 	const struct engine_listener *listener = &engine->deps.listener;
 	const struct upload_change change = {.kind = UPLOAD_DELETE, .row.path = job->source_path};
 	int r;
 
+	if (job_is_copied_from(engine, job)) {
+		joblog_write(engine, job->id, "another job has yet to copy the upload: it stays until the "
+					      "next mount");
+		return;
+	}
 	r = delete_file(engine, job);
 	if (r < 0) {
 		log_error_with(r, "job %s: removing upload '%s'", job->id, job->source_path);

@@ -150,7 +150,7 @@ unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino)
 
 bool intake_is_frozen(struct intake *intake, dev_t dev, ino_t ino)
 {
-	return engine_source_links(intake->deps.engine, dev, ino) > 0 &&
+	return engine_source_is_frozen(intake->deps.engine, dev, ino) &&
 	       !uploads_has_writer(intake->uploads, dev, ino);
 }
 

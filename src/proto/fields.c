@@ -46,6 +46,8 @@ static void number_store(const struct field *f, int64_t value, void *to)
 		memcpy(p, &i32, sizeof(i32));
 	else if (f->type == FIELD_U32 || f->type == FIELD_NAME)
 		memcpy(p, &u32, sizeof(u32));
+	else if (f->type == FIELD_BOOL)
+		*(bool *)p = value != 0;
 	else
 		memcpy(p, &value, sizeof(value));
 }
@@ -122,6 +124,8 @@ int fields_encode(const struct field *fields, size_t n, uint32_t kind, const voi
 			value = text_to_json(member, f->size);
 			break;
 		case FIELD_BOOL:
+			if (f->is_optional && !*(const bool *)member)
+				continue;
 			value = json_boolean(*(const bool *)member);
 			break;
 		case FIELD_NAME:

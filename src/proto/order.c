@@ -86,6 +86,7 @@ static const struct field work_fields[] = {
 static const char *const work_others[] = {"rangesUs", NULL};
 
 static const struct field publish_fields[] = {
+	{FIELD_OF("hold", FIELD_BOOL, struct publish_order, is_hold), .is_optional = true},
 	{FIELD_OF("jobId", FIELD_TEXT, struct publish_order, job_id)},
 	{FIELD_OF("attempt", FIELD_U32, struct publish_order, attempt), .min = 1, .max = UINT32_MAX},
 	{FIELD_OF("ownerUid", FIELD_U32, struct publish_order, owner_uid), .min = 0,

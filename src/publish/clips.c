@@ -8,7 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "storyclip/common/file.h"
@@ -16,6 +19,7 @@
 
 #define PIECE_BYTES (8 * 1024 * 1024)
 #define BUFFER_BYTES (256 * 1024)
+#define PROGRESS_COPIED 9 /* of the upload, by which a job begins */
 
 struct walk {
 	const struct publish_order *order;
@@ -208,4 +212,53 @@ int clips_copy(int from_fd, int to_fd, struct child_reporter *reporter, struct e
 	const struct walk walk = {.reporter = reporter, .e = e, .to_fd = to_fd};
 
 	return for_each_clip(from_fd, copy_step, &walk);
+}
+
+/* One block of the disk for both, where the file system can: then there is nothing to copy. */
+static bool upload_clone(int to)
+{
+	return ioctl(to, FICLONE, PROTO_WORK_FD) == 0;
+}
+
+static int upload_copy_bytes(int to, int64_t size, struct child_reporter *reporter, struct error *e)
+{
+	for (int64_t at = 0; at < size;) {
+		int64_t len = size - at < PIECE_BYTES ? size - at : PIECE_BYTES;
+		ssize_t n = copy_piece(PROTO_WORK_FD, to, at, (size_t)len);
+
+		if (n < 0)
+			return error_from_errno(e, (int)n, "copying the upload");
+		if (n == 0)
+			break; /* cut off meanwhile: the engine will see that it was changed */
+		at += n;
+		child_worked(reporter, (uint64_t)n, (int)((double)at / (double)size * PROGRESS_COPIED));
+		hook_reach("hold-copying");
+	}
+	return 0;
+}
+
+int upload_copy(const char *job_id, struct child_reporter *reporter, struct error *e)
+{
+	char name[JOB_ID_SIZE + 8];
+	auto_fd int to = -1;
+	struct stat st;
+	int r = 0;
+
+	child_phase(reporter, 0, JOB_MESSAGE_COPYING);
+	snprintf(name, sizeof(name), ".%s.copy", job_id);
+	if (fstat(PROTO_WORK_FD, &st) < 0)
+		return error_from_errno(e, -errno, "looking at the upload");
+	if (unlinkat(PROTO_OUTPUT_FD, name, 0) < 0 && errno != ENOENT)
+		return error_from_errno(e, -errno, "removing an older copy of the upload");
+	to = openat(PROTO_OUTPUT_FD, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		return error_from_errno(e, -errno, "making a copy of the upload");
+	if (!upload_clone(to))
+		r = upload_copy_bytes(to, st.st_size, reporter, e);
+	if (r < 0)
+		return r;
+	child_flush(reporter);
+	if (fsync(to) < 0)
+		return error_from_errno(e, -errno, "syncing the copy of the upload");
+	return 0;
 }

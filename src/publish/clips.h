@@ -17,3 +17,9 @@ int clips_settle(int dir_fd, const struct publish_order *order, struct child_rep
 
 /** Copy all clips from one directory to another, empty one. The same refusals. */
 int clips_copy(int from_fd, int to_fd, struct child_reporter *reporter, struct error *e);
+
+/**
+ * The other errand: copy the upload (descriptor 4) to .<job_id>.copy in the hold directory (5), synced.
+ * An older file of that name is replaced.
+ */
+int upload_copy(const char *job_id, struct child_reporter *reporter, struct error *e);

@@ -156,6 +156,8 @@ static int publisher_run(struct publisher *p, struct error *e)
 	r = publisher_take_order(p, e);
 	if (r < 0)
 		return r;
+	if (p->order.is_hold)
+		return upload_copy(p->order.job_id, &p->reporter, e);
 	child_phase(&p->reporter, PROGRESS_PUBLISHING, JOB_MESSAGE_PUBLISHING);
 	hook_reach("publish-start");
 	r = open_dir(PROTO_WORK_FD, WORK_CLIPS, &clips_fd);
