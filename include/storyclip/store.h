@@ -222,3 +222,25 @@ int store_upload_get(struct store *store, const char *path, struct upload_row *r
 /** Every row; row->path is borrowed for the call. The callback must not call the store. */
 int store_uploads_each(struct store *store, int (*each)(void *context, const struct upload_row *row),
 		       void *context);
+
+/* ---- sidecars: which request beside which upload has started which job ---- */
+
+struct sidecar_row {
+	ino_t ino;           /* of the upload; with `request` the key */
+	const char *request; /* the sidecar's bytes, a text; not set by store_sidecar_get() */
+	int64_t born_ns, size, mtime_ns; /* the upload as it was then */
+	const char *path;    /* of the sidecar, below incoming/; not set by store_sidecar_get() */
+	char job_id[JOB_ID_SIZE];
+	bool is_accepted; /* false: it is about to be accepted, and may be there or not */
+	int64_t created_at; /* ms */
+};
+/** Insert or replace, synced. */
+int store_sidecar_put(struct store *store, const struct sidecar_row *row);
+/** @return 0, -ENOENT */
+int store_sidecar_get(struct store *store, ino_t ino, const char *request, struct sidecar_row *ret);
+/** Forget one, or with request NULL all of an upload. Not synced. */
+int store_sidecar_delete(struct store *store, ino_t ino, const char *request);
+/** The times of an upload were set through the mount: it is the same one still. Not synced. */
+int store_sidecar_touched(struct store *store, ino_t ino, int64_t size, int64_t mtime_ns);
+/** Every upload that has a row, in order of its number. The callback must not call the store. */
+int store_sidecars_each(struct store *store, int (*each)(void *context, ino_t ino), void *context);

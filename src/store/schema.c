@@ -81,6 +81,18 @@ static const char *const migrations[] = {
 	"CREATE UNIQUE INDEX jobs_by_key ON jobs (owner_uid, idempotency_key)"
 	" WHERE idempotency_key IS NOT NULL;"
 	"CREATE INDEX jobs_deleting_upload ON jobs (cookie) WHERE deletes_upload=1;",
+	/* 3: each request beside an upload (<upload>.process) that was carried out */
+	"CREATE TABLE sidecars ("
+	" ino INTEGER NOT NULL,"     /* the upload's, as its name may change … */
+	" request TEXT NOT NULL,"    /* … the sidecar's bytes … */
+	" born_ns INTEGER NOT NULL," /* … and the upload as it was: written anew, one of these changes */
+	" size INTEGER NOT NULL,"
+	" mtime_ns INTEGER NOT NULL,"
+	" path TEXT NOT NULL," /* for people */
+	" job_id TEXT NOT NULL,"
+	" is_accepted INTEGER NOT NULL," /* 0: the job may not be there yet */
+	" created_at INTEGER NOT NULL,"
+	" PRIMARY KEY (ino, request)) WITHOUT ROWID;",
 };
 
 int schema_check_owner(struct db *db, const char *path, struct error *e)

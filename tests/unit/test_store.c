@@ -492,6 +492,54 @@ static void test_uploads(struct store *store, const char *path)
 	CHECK_INT(n, 3);
 }
 
+static int list_inodes(void *context, ino_t ino)
+{
+	uint64_t *sum = context;
+
+	*sum = *sum * 100 + ino;
+	return 0;
+}
+
+static void test_sidecars(struct store *store)
+{
+	struct sidecar_row row = {.ino = 7, .request = "{\"a\":1}", .born_ns = 1, .size = 10,
+				  .mtime_ns = 100, .path = "v\xff.mp4.process", .job_id = "j1",
+				  .created_at = 5};
+	struct sidecar_row got;
+	uint64_t sum = 0;
+
+	CHECK_INT(store_sidecar_get(store, 7, row.request, &got), -ENOENT);
+	CHECK_INT(store_sidecar_put(store, &row), 0);
+	CHECK_INT(store_sidecar_get(store, 7, row.request, &got), 0);
+	CHECK_STR(got.job_id, "j1");
+	CHECK(got.born_ns == 1 && got.size == 10 && got.mtime_ns == 100 && !got.is_accepted);
+	row.is_accepted = true;
+	CHECK_INT(store_sidecar_put(store, &row), 0);
+	CHECK_INT(store_sidecar_get(store, 7, row.request, &got), 0);
+	CHECK(got.is_accepted);
+	/* of an upload each other request is another one, the empty one too */
+	CHECK_INT(store_sidecar_get(store, 7, "", &got), -ENOENT);
+	row.request = "";
+	CHECK_INT(store_sidecar_put(store, &row), 0);
+	row.ino = 8;
+	CHECK_INT(store_sidecar_put(store, &row), 0);
+	CHECK_INT(store_sidecars_each(store, list_inodes, &sum), 0);
+	CHECK_INT(sum, 708);
+	/* times that were set, of the same size only */
+	CHECK_INT(store_sidecar_touched(store, 7, 10, 200), 0);
+	CHECK_INT(store_sidecar_touched(store, 8, 11, 200), 0);
+	CHECK_INT(store_sidecar_get(store, 7, "", &got), 0);
+	CHECK_INT(got.mtime_ns, 200);
+	CHECK_INT(store_sidecar_get(store, 8, "", &got), 0);
+	CHECK_INT(got.mtime_ns, 100);
+	CHECK_INT(store_sidecar_delete(store, 7, ""), 0);
+	CHECK_INT(store_sidecar_get(store, 7, "", &got), -ENOENT);
+	CHECK_INT(store_sidecar_get(store, 7, "{\"a\":1}", &got), 0);
+	CHECK_INT(store_sidecar_delete(store, 7, NULL), 0);
+	CHECK_INT(store_sidecar_get(store, 7, "{\"a\":1}", &got), -ENOENT);
+	CHECK_INT(store_sidecar_get(store, 8, "", &got), 0);
+}
+
 static void test_locked(struct store *store, const char *path)
 {
 	char upload[] = "a", message[ERROR_MESSAGE_SIZE];
@@ -559,7 +607,7 @@ static void test_from_version_1(void)
 
 	CHECK(by_hand(path, store_v1) >= 0);
 	store = must_open(path);
-	CHECK_INT(ask(path, "PRAGMA user_version"), 2);
+	CHECK_INT(ask(path, "PRAGMA user_version"), 3);
 	CHECK_INT(store_job_get(store, "old", &job), 0);
 	CHECK_INT(job.state, JOB_QUEUED);
 	CHECK_INT(job.attempt, 3);
@@ -662,6 +710,7 @@ int main(void)
 	test_removal_of_clips(store);
 	test_lists(store);
 	test_uploads(store, path);
+	test_sidecars(store);
 	test_locked(store, path);
 	test_meta(store);
 	test_indexes(path);
