@@ -4,7 +4,8 @@
  *
  * Threads: `registry` writes rows behind the file system's back (group commit), syncs uploads whose
  * last writer has closed them and watches the waiting ones for upload_wait; `command` carries out
- * what was written to control files, so that no handler of the mount waits for the database.
+ * what was written to control files, so that no handler of the mount waits for the database; `watch`
+ * hears by inotify of what is put into UPLOAD_TMP_DIR behind the mount.
  */
 #pragma once
 
@@ -25,6 +26,9 @@ struct intake;
 
 /** The hold directory's name in UPLOAD_TMP_DIR: never visible in the mount, its name refused there. */
 #define INTAKE_HOLD_DIR ".storyclip-hold"
+
+/** The end of a sidecar's name: a request for the upload whose name stands before it. */
+#define INTAKE_REQUEST_END ".process"
 
 struct intake_deps {
 	const struct settings *settings; /* borrowed for the intake's life, as are all of these */
@@ -73,6 +77,42 @@ unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino);
 bool intake_is_frozen(struct intake *intake, dev_t dev, ino_t ino);
 /** Uploads open for writing now: for health. */
 unsigned int intake_open_uploads(struct intake *intake);
+/** Whether arrivals behind the mount are seen late or not at all, and why; "" when all is well. */
+void intake_watch_problem(struct intake *intake, char message[ERROR_MESSAGE_SIZE]);
+
+/* ---- sidecars: incoming/<upload>.process ---- */
+
+/** Whether a name, or a path's last component, is that of a sidecar that acts (and not of a file that becomes one). */
+bool intake_is_sidecar(const char *path);
+
+/** Why a sidecar is looked at. */
+enum sidecar_cause {
+	SIDECAR_FLUSHED,        /* a writable descriptor of it, with bytes written, was closed */
+	SIDECAR_FLUSHED_AGAIN,  /* … and nothing was written since the last time */
+	SIDECAR_CLOSED,         /* its last writer has gone */
+	SIDECAR_CLOSED_FLUSHED, /* the same, and nothing was written since it was flushed */
+	SIDECAR_RENAMED,        /* renamed or linked into place */
+	SIDECAR_FOUND,          /* at start, or by inotify */
+	SIDECAR_CUT,            /* at start, after an end that may have cut it off */
+	SIDECAR_UPLOAD_COMPLETE,
+};
+
+/** The answer to a control file's command or, with an empty json, to a sidecar. err is 0 or negative;
+ *  json is one object with newline, borrowed for the call.
+ *  Called once, from the command thread (or from the caller's own, when it is refused at once). */
+typedef void (*intake_reply_fn)(void *context, int err, const char *json);
+
+/**
+ * Carry out a sidecar, behind the requests that came before. Copies path; any thread; returns at once.
+ * @param caller  who wrote it or put it there; NULL: the file's owner
+ * @param reply  may be NULL
+ */
+void intake_sidecar(struct intake *intake, const struct caller *caller, const char *path,
+		    enum sidecar_cause cause, intake_reply_fn reply, void *context);
+/**
+ * Whether a caller may give a file, of this owner, a sidecar's name: its request will be its owner's.
+ */
+bool intake_may_be_sidecar(const struct caller *caller, uid_t file_owner);
 
 /* ---- control files ---- */
 
@@ -92,10 +132,6 @@ int request_text_add(struct request_text *text, const char *data, size_t len, st
  * @return 1 (*ret is a NUL-terminated copy to free), 0 (nothing complete), or a negative errno with *e
  */
 int request_text_next(struct request_text *text, bool is_flush, struct error *e, char **ret);
-
-/** The answer to a command. err is 0 or negative; json is one object with newline, borrowed for the call.
- *  Called once, from the command thread (or from the caller's own, when it is refused at once). */
-typedef void (*intake_reply_fn)(void *context, int err, const char *json);
 
 /** Carry out one request of the root's control. Copies text. Any thread; returns at once. */
 void intake_submit(struct intake *intake, const struct caller *caller, const char *text,

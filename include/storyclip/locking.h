@@ -12,6 +12,8 @@
  *   fuse-notify fs/notify.c      → inval_entry into the kernel; a queue           → fs stop
  *   command     intake           → commits, syncs of the hold directory           → intake_stop
  *   registry    intake           → commits, fsync of uploads                      → intake_stop
+ *   watch       intake           → inotify; reads of rows, the backing directory's
+ *                                  disk                                           → intake_stop
  *   slot-N      engine           → its child process, commits, publishing         → engine_stop (kills the child)
  *   watchdog    engine           → commits; a timer                               → engine_stop
  *   external    engine           → reads and commits; a timer                     → engine_stop

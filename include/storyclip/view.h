@@ -28,6 +28,7 @@ struct server_view {
 	const struct settings *settings;
 	struct engine_stats engine;
 	unsigned int uploads_open;
+	char watch_problem[ERROR_MESSAGE_SIZE]; /* "": arrivals behind the mount are heard of */
 };
 void view_health(const struct server_view *server, struct buf *out);
 /** README of the mount: how to use it, in a page. */

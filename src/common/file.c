@@ -252,3 +252,12 @@ int64_t file_free_bytes(int fd)
 		return -errno;
 	return (int64_t)vfs.f_bavail * (int64_t)vfs.f_frsize;
 }
+
+bool file_has_writer(int fd)
+{
+	/* A read lease is given only while nobody writes. */
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN;
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}

@@ -358,6 +358,8 @@ static int set_size(struct fs *fs, struct inc_node *node, off_t size, struct fus
 	if (r < 0)
 		return r;
 	if (fi)
+		inc_sidecar_written(inc_file_of(fi)->sidecar);
+	if (fi)
 		return ftruncate(inc_file_of(fi)->fd, size) < 0 ? -errno : 0;
 	fd = open(inc_proc_path(node->fd).path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)

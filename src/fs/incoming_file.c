@@ -31,7 +31,7 @@ static bool is_writable(int flags)
 }
 
 /* Take over a descriptor as an open file, and tell the intake when it can be written. */
-static int file_create(struct fs *fs, struct inc_node *node, int *fd, int flags,
+static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int *fd, int flags,
 		       struct inc_file **ret)
 {
 	struct inc_file *file = calloc(1, sizeof(*file));
@@ -46,6 +46,7 @@ static int file_create(struct fs *fs, struct inc_node *node, int *fd, int flags,
 	/* Without a name it is nobody's upload. */
 	file->is_writable = path != NULL;
 	if (path) {
+		file->sidecar = inc_sidecar_opened(req, path);
 		lock_acquire(&fs->tree.lock);
 		file->next = fs->incoming.writers;
 		file->back = &fs->incoming.writers;
@@ -74,6 +75,7 @@ static void file_close(struct fs *fs, struct inc_file *file)
 		lock_release(&fs->tree.lock);
 		hook_reach("fs-writer-closed");
 		intake_writer_closed(fs->intake, node->dev, node->ino, path ? path : "", file->fd);
+		inc_sidecar_closed(fs, take_ptr(file->sidecar), node, path);
 	}
 	close(file->fd);
 	free(file);
@@ -130,7 +132,7 @@ void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file
 	int r = open_node(fs, req, inc_of(node), fi->flags, &fd);
 
 	if (r == 0)
-		r = file_create(fs, inc_of(node), &fd, fi->flags, &file);
+		r = file_create(fs, req, inc_of(node), &fd, fi->flags, &file);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -175,7 +177,7 @@ void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 	if (r == 0)
 		r = entry_fill(fs, &node->node, TIMEOUT_NONE, &entry);
 	if (r == 0)
-		r = file_create(fs, node, &fd, fi->flags, &file);
+		r = file_create(fs, req, node, &fd, fi->flags, &file);
 	if (r < 0) {
 		if (node)
 			node_unref(fs, &node->node);
@@ -216,6 +218,7 @@ void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_buf
 	out.buf[0].fd = inc_file_of(fi)->fd;
 	out.buf[0].pos = off;
 	n = fuse_buf_copy(&out, in, 0);
+	inc_sidecar_written(inc_file_of(fi)->sidecar);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
@@ -225,9 +228,12 @@ void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_buf
 /* close(2) reports what the backing file system has to report at a close. */
 void inc_flush(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
-	int fd = fcntl(inc_file_of(fi)->fd, F_DUPFD_CLOEXEC, 3);
+	struct inc_file *file = inc_file_of(fi);
+	auto_free char *path = file->sidecar ? inc_path(fs, file->node) : NULL;
+	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
+	int r = fd < 0 || close(fd) < 0 ? -errno : 0;
 
-	reply_result(req, fd < 0 || close(fd) < 0 ? -errno : 0);
+	inc_sidecar_flush(fs, req, file->sidecar, path, r);
 }
 
 void inc_release(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
@@ -273,6 +279,7 @@ void inc_copy_range(struct fs *fs, fuse_req_t req, struct node *in, off_t off_in
 	ssize_t n = copy_file_range(inc_file_of(fi_in)->fd, &off_in, inc_file_of(fi_out)->fd,
 				    &off_out, len, (unsigned int)flags);
 
+	inc_sidecar_written(inc_file_of(fi_out)->sidecar);
 	if (n < 0)
 		fuse_reply_err(req, errno);
 	else

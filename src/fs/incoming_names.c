@@ -70,6 +70,7 @@ void inc_mknod(struct fs *fs, fuse_req_t req, struct node *dir, const char *name
 	if (path) {
 		intake_writer_opened(fs->intake, node->dev, node->ino, path);
 		intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
+		inc_sidecar_made(fs, req, path);
 	}
 	reply_node(fs, req, &node->node, TIMEOUT_NONE);
 }
@@ -179,6 +180,7 @@ void inc_rename(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 			      .name = name,
 			      .new_name = new_name,
 			      .flags = flags};
+	auto_free char *new_path = NULL;
 	int r;
 
 	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {
@@ -194,12 +196,21 @@ void inc_rename(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 		return;
 	}
 	r_.had_target = fstatat(r_.new_dir->fd, new_name, &r_.replaced, AT_SYMLINK_NOFOLLOW) == 0;
-	r = rename_by_caller(&r_, req);
+	r = inc_sidecar_may_name(fs, req, &r_.moved, new_name);
+	if (r == 0 && r_.had_target && (flags & RENAME_EXCHANGE))
+		r = inc_sidecar_may_name(fs, req, &r_.replaced, name);
+	if (r == 0)
+		r = rename_by_caller(&r_, req);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
 	/* Two names of one file: rename(2) leaves both. */
-	if (r == 0 && !(r_.had_target && r_.moved.st_dev == r_.replaced.st_dev &&
-			r_.moved.st_ino == r_.replaced.st_ino))
+	if (!(r_.had_target && r_.moved.st_dev == r_.replaced.st_dev &&
+	      r_.moved.st_ino == r_.replaced.st_ino))
 		rename_tell(fs, &r_);
-	reply_result(req, r);
+	new_path = inc_path_of_name(fs, r_.new_dir, new_name);
+	inc_sidecar_named(fs, req, &r_.moved, new_path);
 }
 
 void inc_link(struct fs *fs, fuse_req_t req, struct node *node, struct node *new_dir,
@@ -209,9 +220,12 @@ void inc_link(struct fs *fs, fuse_req_t req, struct node *node, struct node *new
 	struct inc_proc_path proc = inc_proc_path(n->fd);
 	struct as_caller as = {0};
 	auto_free char *path = NULL;
+	struct stat st;
 	int r;
 
-	if (inc_is_hidden(fs, parent, new_name) || n->type != S_IFREG) {
+	if (inc_is_hidden(fs, parent, new_name) || n->type != S_IFREG ||
+	    fstatat(n->fd, "", &st, AT_EMPTY_PATH) < 0 ||
+	    inc_sidecar_may_name(fs, req, &st, new_name) < 0) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
@@ -231,7 +245,9 @@ void inc_link(struct fs *fs, fuse_req_t req, struct node *node, struct node *new
 		return;
 	}
 	path = inc_path_of_name(fs, parent, new_name);
-	if (path)
+	if (path) {
 		intake_linked(fs->intake, path, n->dev, n->ino);
+		inc_sidecar_made(fs, req, path);
+	}
 	reply_node(fs, req, &linked->node, TIMEOUT_NONE);
 }

@@ -21,11 +21,14 @@ struct inc_node {
 	struct inc_node *kept_next, **kept_back; /* back NULL: not in the list */
 };
 
+struct inc_sidecar;
+
 /** An open regular file. */
 struct inc_file {
 	int fd;
 	bool is_writable;
 	struct inc_node *node; /* a reference */
+	struct inc_sidecar *sidecar; /* owned; NULL: it is none, or not writable */
 	/* protected by fs.tree: incoming.writers */
 	struct inc_file *next;
 	struct inc_file **back;
@@ -70,6 +73,28 @@ void inc_keep(struct fs *fs, struct inc_node *node);
 void inc_unkeep_locked(struct fs *fs, struct inc_node *node);
 /** How many files are kept, by what the process may open. */
 void inc_keep_init(struct fs *fs);
+
+/* Sidecars (incoming_sidecar.c). */
+
+/** What is kept of an open writable file that is one by its path; NULL: it is none. */
+struct inc_sidecar *inc_sidecar_opened(fuse_req_t req, const char *path);
+/** Bytes are about to change. Accepts NULL. */
+void inc_sidecar_written(struct inc_sidecar *sidecar);
+/**
+ * A descriptor of it is closed: answer the flush, now (with r) or when the request is carried out.
+ * sidecar may be NULL.
+ */
+void inc_sidecar_flush(struct fs *fs, fuse_req_t req, struct inc_sidecar *sidecar, char *path,
+		       int r);
+/** It is released, the intake knows; frees. Accepts NULL. @param path  NULL: no name any more */
+void inc_sidecar_closed(struct fs *fs, struct inc_sidecar *sidecar, const struct inc_node *node,
+			const char *path);
+/** 0, or why this caller may not give a file of this owner that name. */
+int inc_sidecar_may_name(struct fs *fs, fuse_req_t req, const struct stat *st, const char *name);
+/** It has that path now, if it is one's: carry it out and answer the request; else answer with 0. */
+void inc_sidecar_named(struct fs *fs, fuse_req_t req, const struct stat *st, const char *path);
+/** A new name that was not written through the mount: an empty file (mknod), a link. */
+void inc_sidecar_made(struct fs *fs, fuse_req_t req, const char *path);
 
 /* handlers */
 void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *name, mode_t mode,

@@ -32,6 +32,7 @@ static void render_health(struct fs *fs, struct buf *out)
 	};
 
 	engine_stats(fs->engine, &server.engine);
+	intake_watch_problem(fs->intake, server.watch_problem);
 	view_health(&server, out);
 }
 

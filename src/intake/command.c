@@ -2,14 +2,16 @@
 /*
  * The command thread. It exists so that no handler of the mount waits for a commit or for the sync
  * of a hold: a handler queues and returns, and the answer comes from here. Requests are carried out
- * in the order in which they came.
+ * in the order in which they came, then what nobody waits for: sidecars that were found.
  */
 #include "command.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "sidecar.h"
 #include "storyclip/common/buf.h"
+#include "storyclip/common/log.h"
 #include "storyclip/common/sync.h"
 #include "submit.h"
 
@@ -19,7 +21,9 @@ struct command {
 	struct caller caller;
 	char job_id[JOB_ID_SIZE];
 	unsigned int clip_number;
-	char *text; /* owned */
+	enum sidecar_cause cause;
+	bool has_caller; /* of a sidecar */
+	char *text;      /* owned; of a sidecar its path */
 	intake_reply_fn reply;
 	void *context;
 };
@@ -32,6 +36,7 @@ struct commands {
 	struct cond cond;
 	bool is_stopping;
 	struct command *first, **last;
+	struct command *later, **later_last; /* carried out when there is no other */
 };
 
 static void command_free(struct command *command)
@@ -54,6 +59,13 @@ static void command_refuse_stopping(struct command *command)
 {
 	struct error e = {0};
 
+	if (command->kind == COMMAND_SIDECAR) {
+		/* It stays where it is: the next start finds it. */
+		if (command->reply)
+			command->reply(command->context, 0, "");
+		command_free(command);
+		return;
+	}
 	error_set(&e, SC_STOPPING, "the mount is being stopped");
 	command_refuse(command, &e);
 }
@@ -166,6 +178,13 @@ static void command_run(struct commands *commands, struct command *command)
 	case COMMAND_REMOVE:
 		r = job_remove(commands, command, &e);
 		break;
+	case COMMAND_SIDECAR:
+		r = sidecar_run(&commands->deps, command->text,
+				command->has_caller ? &command->caller : NULL, command->cause, &e);
+		if (command->reply)
+			command->reply(command->context, r, "");
+		command_free(command);
+		return;
 	}
 	if (r < 0) {
 		if (!e.err)
@@ -177,6 +196,25 @@ static void command_run(struct commands *commands, struct command *command)
 	command_free(command);
 }
 
+static struct command *take_locked(struct commands *commands) SC_REQUIRES(&commands->lock)
+{
+	struct command *command = commands->first;
+
+	if (command) {
+		commands->first = command->next;
+		if (!commands->first)
+			commands->last = &commands->first;
+		return command;
+	}
+	command = commands->later;
+	if (command) {
+		commands->later = command->next;
+		if (!commands->later)
+			commands->later_last = &commands->later;
+	}
+	return command;
+}
+
 static void *commands_run(void *arg)
 {
 	struct commands *commands = arg;
@@ -186,20 +224,60 @@ static void *commands_run(void *arg)
 		struct command *command;
 
 		lock_acquire(&commands->lock);
-		while (!commands->first && !commands->is_stopping)
+		while (!commands->first && !commands->later && !commands->is_stopping)
 			cond_wait(&commands->cond, &commands->lock);
 		is_stopping = commands->is_stopping;
-		command = is_stopping ? NULL : commands->first;
-		if (command) {
-			commands->first = command->next;
-			if (!commands->first)
-				commands->last = &commands->first;
-		}
+		command = is_stopping ? NULL : take_locked(commands);
 		lock_release(&commands->lock);
 		if (command)
 			command_run(commands, command);
 	}
 	return NULL;
+}
+
+static void queue_command(struct commands *commands, struct command *command, bool is_later)
+{
+	bool is_stopping;
+
+	lock_acquire(&commands->lock);
+	is_stopping = commands->is_stopping;
+	if (!is_stopping && is_later) {
+		*commands->later_last = command;
+		commands->later_last = &command->next;
+	} else if (!is_stopping) {
+		*commands->last = command;
+		commands->last = &command->next;
+	}
+	cond_signal(&commands->cond);
+	lock_release(&commands->lock);
+	if (is_stopping)
+		command_refuse_stopping(command);
+}
+
+void commands_add_sidecar(struct commands *commands, const struct caller *caller, const char *path,
+			  enum sidecar_cause cause, intake_reply_fn reply, void *context)
+{
+	struct command *command = calloc(1, sizeof(*command));
+	char *copy = command ? strdup(path) : NULL;
+
+	if (!copy) {
+		free(command);
+		log_error_with(-ENOMEM, "carrying out sidecar '%s'; the next start will", path);
+		if (reply)
+			reply(context, -ENOMEM, "");
+		return;
+	}
+	*command = (struct command){.kind = COMMAND_SIDECAR,
+				    .cause = cause,
+				    .has_caller = caller != NULL,
+				    .text = copy,
+				    .reply = reply,
+				    .context = context};
+	if (caller)
+		command->caller = *caller;
+	queue_command(commands, command,
+		      cause == SIDECAR_FOUND || cause == SIDECAR_CUT ||
+			      cause == SIDECAR_UPLOAD_COMPLETE);
 }
 
 void commands_add(struct commands *commands, enum command_kind kind, const struct caller *caller,
@@ -208,7 +286,6 @@ void commands_add(struct commands *commands, enum command_kind kind, const struc
 {
 	struct command *command = calloc(1, sizeof(*command));
 	char *copy = command && text ? strdup(text) : NULL;
-	bool is_stopping;
 
 	if (!command || (text && !copy)) {
 		free(command);
@@ -225,16 +302,7 @@ void commands_add(struct commands *commands, enum command_kind kind, const struc
 				    .context = context};
 	/* An id that is too long is cut, and then it is no job's. */
 	strncat(command->job_id, job_id ? job_id : "", sizeof(command->job_id) - 1);
-	lock_acquire(&commands->lock);
-	is_stopping = commands->is_stopping;
-	if (!is_stopping) {
-		*commands->last = command;
-		commands->last = &command->next;
-		cond_signal(&commands->cond);
-	}
-	lock_release(&commands->lock);
-	if (is_stopping)
-		command_refuse_stopping(command);
+	queue_command(commands, command, false);
 }
 
 int commands_start(struct commands *commands, struct error *e)
@@ -253,9 +321,11 @@ void commands_stop(struct commands *commands)
 
 	lock_acquire(&commands->lock);
 	commands->is_stopping = true;
+	*commands->last = commands->later;
 	rest = commands->first;
-	commands->first = NULL;
+	commands->first = commands->later = NULL;
 	commands->last = &commands->first;
+	commands->later_last = &commands->later;
 	cond_broadcast(&commands->cond);
 	lock_release(&commands->lock);
 	if (commands->is_started)
@@ -277,6 +347,7 @@ int commands_create(const struct command_deps *deps, struct commands **ret)
 		return -ENOMEM;
 	commands->deps = *deps;
 	commands->last = &commands->first;
+	commands->later_last = &commands->later;
 	lock_init(&commands->lock);
 	cond_init(&commands->cond);
 	*ret = commands;

@@ -27,7 +27,11 @@ int commands_start(struct commands *commands, struct error *e);
  */
 void commands_stop(struct commands *commands);
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_JOB, COMMAND_REMOVE };
+enum command_kind { COMMAND_SUBMIT, COMMAND_JOB, COMMAND_REMOVE, COMMAND_SIDECAR };
+
+/** Queue a sidecar (intake_sidecar()); behind all that somebody waits for when there is no reply. */
+void commands_add_sidecar(struct commands *commands, const struct caller *caller, const char *path,
+			  enum sidecar_cause cause, intake_reply_fn reply, void *context);
 
 /** Queue one. Texts are copied and may be NULL. Any thread; returns at once. */
 void commands_add(struct commands *commands, enum command_kind kind, const struct caller *caller,

@@ -17,6 +17,7 @@ struct due_sync {
 	uint64_t generation;
 	char **paths; /* owned */
 	size_t n_paths;
+	bool is_anew; /* written, renamed or found since the last sync, not only changed in its times */
 	bool is_incomplete; /* only its row is to be written, with that state */
 	/* filled by the thread */
 	int result;

@@ -7,11 +7,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include "arrivals.h"
 #include "command.h"
+#include "names.h"
 #include "parse.h"
 #include "registry.h"
 #include "scan.h"
+#include "storyclip/common/file.h"
 #include "uploads.h"
 #include "watch.h"
 
@@ -22,7 +29,44 @@ struct intake {
 	struct watches *watches;
 	struct registry *registry;
 	struct commands *commands;
+	struct arrivals *arrivals;
 };
+
+/* ---- what registry, scan and watch tell ---- */
+
+/* A sidecar beside it may have come first, or have acted on what the file was before. */
+static void upload_complete(void *context, const char *path)
+{
+	struct intake *intake = context;
+	auto_free char *sidecar = NULL;
+	auto_fd int fd = -1;
+
+	if (asprintf(&sidecar, "%s%s", path, INTAKE_REQUEST_END) < 0) {
+		sidecar = NULL;
+		return;
+	}
+	if (path_is_request(sidecar) &&
+	    file_open_beneath(intake->root_fd, sidecar, O_PATH | O_NOFOLLOW, 0, &fd) == 0)
+		commands_add_sidecar(intake->commands, NULL, sidecar, SIDECAR_UPLOAD_COMPLETE, NULL,
+				     NULL);
+}
+
+static void sidecar_found(void *context, const char *path, bool is_cut)
+{
+	struct intake *intake = context;
+
+	commands_add_sidecar(intake->commands, NULL, path, is_cut ? SIDECAR_CUT : SIDECAR_FOUND,
+			     NULL, NULL);
+}
+
+static struct registry_deps registry_deps_of(struct intake *intake)
+{
+	return (struct registry_deps){&intake->deps,
+				      intake->root_fd,
+				      intake->uploads,
+				      intake->watches,
+				      {intake, upload_complete, sidecar_found}};
+}
 
 static int intake_build(struct intake *intake, struct error *e)
 {
@@ -40,14 +84,15 @@ static int intake_build(struct intake *intake, struct error *e)
 		r = watches_create(&intake->deps, intake->uploads, &intake->watches);
 	if (r < 0)
 		return error_from_errno(e, r, "starting the intake");
-	registry = (struct registry_deps){&intake->deps, intake->root_fd, intake->uploads,
-					  intake->watches};
+	registry = registry_deps_of(intake);
 	r = registry_create(&registry, e, &intake->registry);
 	if (r < 0)
 		return r;
 	commands = (struct command_deps){&intake->deps, intake->root_fd, intake->uploads,
 					 intake->watches};
 	r = commands_create(&commands, &intake->commands);
+	if (r == 0)
+		r = arrivals_create(&registry, &intake->arrivals);
 	return r < 0 ? error_from_errno(e, r, "starting the intake") : 0;
 }
 
@@ -68,10 +113,12 @@ int intake_create(const struct intake_deps *deps, struct error *e, struct intake
 
 int intake_start(struct intake *intake, struct error *e)
 {
-	struct registry_deps deps = {&intake->deps, intake->root_fd, intake->uploads,
-				     intake->watches};
+	struct registry_deps deps = registry_deps_of(intake);
 	int r;
 
+	/* A lease that is asked for and given back (file_has_writer()) may be broken in between. */
+	signal(SIGIO, SIG_IGN);
+	arrivals_begin(intake->arrivals);
 	r = scan_uploads(&deps, intake->registry, e);
 	if (r == 0)
 		r = registry_begin_life(intake->registry, e);
@@ -79,6 +126,8 @@ int intake_start(struct intake *intake, struct error *e)
 		r = registry_start(intake->registry, e);
 	if (r == 0)
 		r = commands_start(intake->commands, e);
+	if (r == 0)
+		r = arrivals_start(intake->arrivals, e);
 	return r;
 }
 
@@ -89,6 +138,7 @@ void intake_begin_stop(struct intake *intake)
 
 void intake_stop(struct intake *intake)
 {
+	arrivals_stop(intake->arrivals);
 	commands_stop(intake->commands);
 	registry_stop(intake->registry);
 }
@@ -97,6 +147,7 @@ void intake_destroy(struct intake *intake)
 {
 	if (!intake)
 		return;
+	arrivals_destroy(intake->arrivals);
 	commands_destroy(intake->commands);
 	registry_destroy(intake->registry);
 	watches_destroy(intake->watches);
@@ -140,7 +191,7 @@ void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *p
 {
 	engine_source_touched(intake->deps.engine, dev, ino);
 	if (path)
-		uploads_found(intake->uploads, dev, ino, path);
+		uploads_touched(intake->uploads, dev, ino, path);
 }
 
 unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino)
@@ -157,6 +208,30 @@ bool intake_is_frozen(struct intake *intake, dev_t dev, ino_t ino)
 unsigned int intake_open_uploads(struct intake *intake)
 {
 	return uploads_open_count(intake->uploads);
+}
+
+void intake_watch_problem(struct intake *intake, char message[ERROR_MESSAGE_SIZE])
+{
+	arrivals_problem(intake->arrivals, message);
+}
+
+/* ---- sidecars ---- */
+
+bool intake_is_sidecar(const char *path)
+{
+	return path_is_request(path);
+}
+
+void intake_sidecar(struct intake *intake, const struct caller *caller, const char *path,
+		    enum sidecar_cause cause, intake_reply_fn reply, void *context)
+{
+	commands_add_sidecar(intake->commands, caller, path, cause, reply, context);
+}
+
+bool intake_may_be_sidecar(const struct caller *caller, uid_t file_owner)
+{
+	/* Without root all files are the daemon's user's, whoever writes. */
+	return geteuid() != 0 || caller->uid == 0 || caller->uid == file_owner;
 }
 
 /* ---- control files ---- */

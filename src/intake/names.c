@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "storyclip/common/macros.h"
+#include "storyclip/intake.h"
 
 static const char *const unfinished_ends[] = {
 	"~", ".part", ".partial", ".crdownload", ".tmp", ".filepart",
 };
-static const char *const sidecar_ends[] = {".process", ".error"};
+static const char *const sidecar_ends[] = {INTAKE_REQUEST_END, ".error"};
 
 #define NGINX_DIGITS 10 /* nginx's dav PUT: name.mp4.0000000002 */
 
@@ -46,6 +47,22 @@ bool name_is_sidecar(const char *name)
 		if (ends_with(name, sidecar_ends[i]))
 			return true;
 	return false;
+}
+
+bool path_is_request(const char *path)
+{
+	return ends_with(path_base(path), INTAKE_REQUEST_END) && path[0] != '.' &&
+	       !strstr(path, "/.");
+}
+
+bool name_is_answer(const char *name)
+{
+	return ends_with(name, INTAKE_REQUEST_END ".error");
+}
+
+unsigned int request_upload_length(const char *path)
+{
+	return (unsigned int)(strlen(path) - strlen(INTAKE_REQUEST_END));
 }
 
 unsigned int name_stem_length(const char *name)

@@ -23,6 +23,13 @@
 int request_parse(const char *text, struct error *e, struct request *ret);
 
 /**
+ * The same of a sidecar's text: it may be empty, pairs may stand on several lines, and the upload is
+ * not named in it but given. Same returns.
+ */
+int request_parse_beside(const char *text, const char *upload_id, struct error *e,
+			 struct request *ret);
+
+/**
  * Add the request as it was accepted, defaults included: one JSON object without newline, which
  * request_parse() reads again to the same request.
  */

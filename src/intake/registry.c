@@ -332,6 +332,24 @@ static void tell_engine(struct registry *registry, const struct due_sync *sync)
 	engine_source_failed(engine, sync->dev, sync->ino, SC_IO_ERROR, message);
 }
 
+/* A request may lie beside it and wait, or have been carried out for what it was before. */
+static void tell_sidecars(struct registry *registry, const struct due_sync *sync)
+{
+	const struct registry_listener *listener = &registry->deps.listener;
+	int r;
+
+	if (sync->result < 0 || sync->is_incomplete)
+		return;
+	for (size_t i = 0; i < sync->n_paths && sync->is_anew; i++)
+		listener->upload_complete(listener->context, sync->paths[i]);
+	if (sync->is_anew)
+		return;
+	r = store_sidecar_touched(registry->deps.intake->store, sync->ino, sync->st.st_size,
+				  stat_mtime_ns(&sync->st));
+	if (r < 0)
+		log_error_with(r, "noting new times of an upload");
+}
+
 /* Do what is due. @return 0, or why it is to be tried again later */
 static int registry_turn(struct registry *registry)
 {
@@ -367,6 +385,7 @@ static int registry_turn(struct registry *registry)
 			uploads_sync_failed(uploads, sync);
 		} else if (uploads_synced(uploads, sync)) {
 			tell_engine(registry, sync);
+			tell_sidecars(registry, sync);
 		}
 	}
 	return r < 0 ? r : due.n_changes || due.n_syncs ? 1 : 0;

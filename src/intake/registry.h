@@ -15,12 +15,22 @@
 
 struct registry;
 
+/** Whom to tell of what was found; called with no lock held, must not block. */
+struct registry_listener {
+	void *context;
+	/** An upload has become complete: synced, its row written. */
+	void (*upload_complete)(void *context, const char *path);
+	/** A sidecar was found at start. @param is_cut  it may not be whole */
+	void (*sidecar_found)(void *context, const char *path, bool is_cut);
+};
+
 /** All borrowed for the registry's life. */
 struct registry_deps {
 	const struct intake_deps *intake;
 	int root_fd; /* UPLOAD_TMP_DIR */
 	struct uploads *uploads;
 	struct watches *watches;
+	struct registry_listener listener;
 };
 
 int registry_create(const struct registry_deps *deps, struct error *e, struct registry **ret);

@@ -502,7 +502,7 @@ static int parse_pairs(const char *text, struct error *e, struct parsing *parsin
 	}
 }
 
-int request_parse(const char *text, struct error *e, struct request *ret)
+static int parse_any(const char *text, const char *upload_id, struct error *e, struct request *ret)
 {
 	struct parsing parsing = {.request = {.cut = CUT_EXACT, .encode = ENCODE_OPTIONS_DEFAULT}};
 	const char *start = text + strspn(text, " \t\r\n");
@@ -513,6 +513,12 @@ int request_parse(const char *text, struct error *e, struct request *ret)
 				 REQUEST_TEXT_MAX);
 	r = *start == '{' || *start == '[' ? parse_json(start, e, &parsing)
 					   : parse_pairs(start, e, &parsing);
+	if (r == 0 && upload_id && parsing.request.upload_id)
+		r = error_set(e, SC_INVALID_REQUEST,
+			      "uploadId has no place beside an upload: the sidecar's name says which one "
+			      "is meant; leave it out");
+	if (r == 0 && upload_id && !(parsing.request.upload_id = strdup(upload_id)))
+		r = -ENOMEM;
 	if (r == 0)
 		r = request_complete(&parsing, e);
 	if (r == 0) {
@@ -521,6 +527,17 @@ int request_parse(const char *text, struct error *e, struct request *ret)
 	}
 	request_finish(&parsing.request);
 	return r == -ENOMEM ? error_from_errno(e, r, "reading the request") : r;
+}
+
+int request_parse(const char *text, struct error *e, struct request *ret)
+{
+	return parse_any(text, NULL, e, ret);
+}
+
+int request_parse_beside(const char *text, const char *upload_id, struct error *e,
+			 struct request *ret)
+{
+	return parse_any(text, upload_id, e, ret);
 }
 
 /* ---- and back ---- */

@@ -71,7 +71,7 @@ static int open_as(int root_fd, const char *path, const struct caller *caller, i
 	auto_fd int fd = -1;
 	int r;
 
-	r = creds_become(caller, &creds);
+	r = caller->uid ? creds_become(caller, &creds) : 0; /* root needs no group to read */
 	if (r < 0)
 		return r;
 	/* O_NONBLOCK: whoever put a FIFO there must not stop us. */
@@ -311,4 +311,28 @@ int resolve_upload(int root_fd, const char *upload_id, const struct caller *call
 	if (!why)
 		why = why_not_regular(root_fd, upload_id);
 	return not_found(upload_id, why, e);
+}
+
+int resolve_exact(int root_fd, const char *path, const struct caller *caller, struct error *e,
+		  struct resolved *ret)
+{
+	auto_resolved struct resolved found = RESOLVED_NONE;
+	const char *why = why_no_upload(path);
+	int r;
+
+	r = id_check(path, e);
+	if (r < 0)
+		return r;
+	if (why)
+		return not_found(path, why, e);
+	r = try_path(root_fd, path, path, caller, e, &found);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		why = why_not_regular(root_fd, path);
+		return *why ? not_found(path, why, e) : -ENOENT;
+	}
+	*ret = found;
+	found = RESOLVED_NONE;
+	return 0;
 }

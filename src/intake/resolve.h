@@ -33,3 +33,10 @@ void resolved_finish(struct resolved *resolved);
  */
 int resolve_upload(int root_fd, const char *upload_id, const struct caller *caller, struct error *e,
 		   struct resolved *ret);
+
+/**
+ * Find and open the upload of exactly this path. Same returns; a path where nothing is yet gives
+ * -ENOENT without a code in *e (SC_OK).
+ */
+int resolve_exact(int root_fd, const char *path, const struct caller *caller, struct error *e,
+		  struct resolved *ret);

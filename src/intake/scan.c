@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/log.h"
 
@@ -47,6 +48,9 @@ struct scan {
 	size_t n_known, cap_known;
 	struct held *held; /* owned; sorted */
 	size_t n_held, cap_held;
+	ino_t *sidecars;       /* owned; uploads that a sidecar has acted on, sorted … */
+	bool *is_sidecar_seen; /* owned; … and whether they are there still */
+	size_t n_sidecars, cap_sidecars;
 	struct due rows;
 	unsigned int n_files, n_incomplete, n_found;
 };
@@ -57,6 +61,8 @@ static void scan_finish(struct scan *scan)
 		free(scan->known[i].path);
 	free(scan->known);
 	free(scan->held);
+	free(scan->sidecars);
+	free(scan->is_sidecar_seen);
 	due_finish(&scan->rows);
 }
 
@@ -100,6 +106,30 @@ static int add_held(void *context, dev_t dev, ino_t ino, bool is_waiting)
 	scan->held[scan->n_held++] =
 		(struct held){.dev = dev, .ino = ino, .is_waiting = is_waiting};
 	return 0;
+}
+
+static int add_sidecar(void *context, ino_t ino)
+{
+	struct scan *scan = context;
+
+	if (scan->n_sidecars == scan->cap_sidecars) {
+		size_t cap = scan->cap_sidecars ? scan->cap_sidecars * 2 : 64;
+		ino_t *more = reallocarray(scan->sidecars, cap, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		scan->sidecars = more;
+		scan->cap_sidecars = cap;
+	}
+	scan->sidecars[scan->n_sidecars++] = ino;
+	return 0;
+}
+
+static int compare_ino(const void *a, const void *b)
+{
+	const ino_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
 }
 
 static int compare_known(const void *a, const void *b)
@@ -177,11 +207,18 @@ static int scan_file(struct scan *scan, char *path, const struct stat *st)
 	struct known *row = find_known(scan, path);
 	struct held *held = find_held(scan, st);
 	enum verdict verdict = judge(scan, row, st);
+	const struct registry_listener *listener = &scan->deps->listener;
+	const ino_t *sidecar;
 	int r = 0;
 
 	scan->n_files++;
 	if (row)
 		row->is_seen = true;
+	sidecar = scan->n_sidecars ? bsearch(&st->st_ino, scan->sidecars, scan->n_sidecars,
+					     sizeof(*scan->sidecars), compare_ino)
+				   : NULL;
+	if (sidecar)
+		scan->is_sidecar_seen[sidecar - scan->sidecars] = true;
 	if (verdict == VERDICT_INCOMPLETE) {
 		scan->n_incomplete++;
 		log_info("upload '%s' is incomplete: it was not whole when the mount last ended",
@@ -199,6 +236,8 @@ static int scan_file(struct scan *scan, char *path, const struct stat *st)
 		held->size = st->st_size;
 		held->mtime_ns = stat_mtime_ns(st);
 	}
+	if (path_is_request(path))
+		listener->sidecar_found(listener->context, path, verdict == VERDICT_INCOMPLETE);
 	return r;
 }
 
@@ -272,6 +311,37 @@ static int forget_gone(struct scan *scan)
 	return r == 0 ? flush_rows(scan) : r;
 }
 
+/* What a sidecar did for an upload that is gone: its number may be another file's one day. */
+static int forget_sidecars(struct scan *scan)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < scan->n_sidecars && r == 0; i++)
+		if (!scan->is_sidecar_seen[i])
+			r = store_sidecar_delete(scan->deps->intake->store, scan->sidecars[i],
+						 NULL);
+	return r;
+}
+
+static int scan_begin(struct scan *scan)
+{
+	struct store *store = scan->deps->intake->store;
+	int r = store_uploads_each(store, add_known, scan);
+
+	if (r == 0)
+		r = engine_sources_each(scan->deps->intake->engine, add_held, scan);
+	if (r == 0)
+		r = store_sidecars_each(store, add_sidecar, scan);
+	if (r < 0)
+		return r;
+	if (scan->n_known)
+		qsort(scan->known, scan->n_known, sizeof(*scan->known), compare_known);
+	if (scan->n_held)
+		qsort(scan->held, scan->n_held, sizeof(*scan->held), compare_held);
+	scan->is_sidecar_seen = calloc(scan->n_sidecars + 1, sizeof(bool));
+	return scan->is_sidecar_seen ? 0 : -ENOMEM;
+}
+
 static void tell_engine(struct scan *scan)
 {
 	struct engine *engine = scan->deps->intake->engine;
@@ -301,18 +371,13 @@ int scan_uploads(const struct registry_deps *deps, struct registry *registry, st
 	int r;
 
 	registry_last_end(registry, &scan.end);
-	r = store_uploads_each(deps->intake->store, add_known, &scan);
+	r = scan_begin(&scan);
 	if (r == 0)
-		r = engine_sources_each(deps->intake->engine, add_held, &scan);
-	if (r == 0) {
-		if (scan.n_known)
-			qsort(scan.known, scan.n_known, sizeof(*scan.known), compare_known);
-		if (scan.n_held)
-			qsort(scan.held, scan.n_held, sizeof(*scan.held), compare_held);
 		r = scan_dir(&scan, deps->root_fd, ".", "", 0);
-	}
 	if (r == 0)
 		r = forget_gone(&scan);
+	if (r == 0)
+		r = forget_sidecars(&scan);
 	if (r < 0)
 		return error_from_errno(e, r, "looking over the uploads in %s",
 					deps->intake->settings->upload_tmp_dir);

@@ -12,13 +12,12 @@
 #include <sys/random.h>
 
 #include "parse.h"
-#include "resolve.h"
 #include "storyclip/common/hook.h"
 
 #define GENERATED_TRIES 8
 
 /* job_<ms since 1970>_<8 of 0-9a-z> */
-static int job_id_generate(const struct clock *clock, char out[JOB_ID_SIZE])
+int submit_generate_id(const struct clock *clock, char out[JOB_ID_SIZE])
 {
 	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	unsigned char random[64];
@@ -39,8 +38,7 @@ static int job_id_generate(const struct clock *clock, char out[JOB_ID_SIZE])
 }
 
 /* What the registry and the database know about the file. */
-static enum upload_stage source_stage(const struct command_deps *deps,
-				      const struct resolved *upload)
+enum upload_stage submit_stage(const struct command_deps *deps, const struct resolved *upload)
 {
 	enum upload_stage stage = uploads_ask(deps->uploads, &upload->st, upload->fd);
 	struct upload_row row;
@@ -55,7 +53,7 @@ static enum upload_stage source_stage(const struct command_deps *deps,
 			return UPLOAD_STAGE_INCOMPLETE;
 	}
 	/* Put there behind the mount: whole as it is, once it is on disk. */
-	uploads_found(deps->uploads, upload->st.st_dev, upload->st.st_ino, upload->path);
+	uploads_rewritten(deps->uploads, upload->st.st_dev, upload->st.st_ino, upload->path);
 	uploads_ask(deps->uploads, &upload->st, upload->fd);
 	return UPLOAD_STAGE_SYNCING;
 }
@@ -99,17 +97,17 @@ static void source_taken(const struct command_deps *deps, const struct resolved 
 	check_again(deps, upload, is_ready);
 }
 
-static int submit_upload(const struct command_deps *deps, struct request *request,
-			 const struct resolved *upload, const struct caller *caller,
-			 const char *input_json, struct error *e, char job_id[JOB_ID_SIZE])
+int submit_accept(const struct command_deps *deps, struct request *request,
+		  const struct resolved *upload, const struct caller *caller, const char *input_json,
+		  struct error *e, char job_id[JOB_ID_SIZE])
 {
-	enum upload_stage stage = source_stage(deps, upload);
+	enum upload_stage stage = submit_stage(deps, upload);
 	struct job_source source = source_of(upload, stage);
 	bool is_generated = !request->job_id[0];
 	int r = -EEXIST;
 
 	for (int tries = 0; r == -EEXIST && tries < GENERATED_TRIES; tries++) {
-		if (is_generated && (r = job_id_generate(deps->intake->clock, request->job_id)) < 0)
+		if (is_generated && (r = submit_generate_id(deps->intake->clock, request->job_id)) < 0)
 			return error_from_errno(e, r, "making a job id");
 		hook_reach("intake-before-accept");
 		r = engine_submit(deps->intake->engine, request, input_json, &source, caller, e,
@@ -165,7 +163,7 @@ int submit_request(const struct command_deps *deps, const char *text, const stru
 	r = resolve_upload(deps->root_fd, request.upload_id, caller, e, &upload);
 	if (r < 0)
 		return r;
-	r = submit_upload(deps, &request, &upload, caller, input.data, e, job_id);
+	r = submit_accept(deps, &request, &upload, caller, input.data, e, job_id);
 	if (r == -EEXIST &&
 	    engine_duplicate(deps->intake->engine, &request, input.data, caller, e, job_id) == 1)
 		return render_duplicate(deps, job_id, e,
@@ -190,7 +188,7 @@ int submit_retry(const struct command_deps *deps, const char *job_id, const stru
 		r = resolve_upload(deps->root_fd, upload_id, caller, e, &upload);
 	if (r < 0)
 		return r;
-	stage = source_stage(deps, &upload);
+	stage = submit_stage(deps, &upload);
 	source = source_of(&upload, stage);
 	r = engine_retry(deps->intake->engine, job_id, &source, caller, e);
 	if (r < 0)

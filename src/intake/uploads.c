@@ -29,6 +29,7 @@ struct upload {
 	unsigned int writers;
 	bool is_due;         /* sync and row are due */
 	bool is_taken;       /* … and the registry thread is at it */
+	bool is_anew;        /* … and not only for its times */
 	int sync_fd;         /* what to sync; -1: by path */
 	uint64_t generation; /* rises with every event: a sync that was overtaken does not count */
 	bool is_incomplete;
@@ -246,8 +247,10 @@ static void forget_name_locked(struct uploads *uploads, const char *path)
 
 /* ---- events ---- */
 
-static void make_due_locked(struct uploads *uploads, struct upload *u) SC_REQUIRES(&uploads->lock)
+static void make_due_locked(struct uploads *uploads, struct upload *u, bool is_anew)
+	SC_REQUIRES(&uploads->lock)
 {
+	u->is_anew |= is_anew;
 	u->generation = ++uploads->generation;
 	if (u->writers)
 		return;
@@ -303,7 +306,7 @@ void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 		uploads->n_open--;
 		u->is_incomplete = false;
 		keep_fd_locked(uploads, u, &sync_fd);
-		make_due_locked(uploads, u);
+		make_due_locked(uploads, u, true);
 	}
 	lock_release(&uploads->lock);
 	if (sync_fd >= 0)
@@ -316,7 +319,7 @@ static void rename_dir_locked(struct uploads *uploads, const char *old_path, con
 	for (size_t b = 0; b < uploads->n_buckets; b++)
 		for (struct upload *u = uploads->buckets[b]; u; u = u->next)
 			if (move_paths(u, old_path, new_path) && u->is_due)
-				make_due_locked(uploads, u); /* its row has moved as well */
+				make_due_locked(uploads, u, false); /* its row has moved as well */
 }
 
 void uploads_renamed(struct uploads *uploads, const char *old_path, const char *new_path,
@@ -335,7 +338,7 @@ void uploads_renamed(struct uploads *uploads, const char *old_path, const char *
 		if (u) {
 			drop_path(u, old_path);
 			add_path(u, new_path);
-			make_due_locked(uploads, u);
+			make_due_locked(uploads, u, true);
 		}
 	}
 	lock_release(&uploads->lock);
@@ -349,7 +352,8 @@ void uploads_unlinked(struct uploads *uploads, const char *path)
 	lock_release(&uploads->lock);
 }
 
-void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, bool is_anew,
+		  bool is_whole)
 {
 	struct upload *u;
 
@@ -359,9 +363,26 @@ void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *pa
 		add_path(u, path);
 		if (u->writers)
 			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
-		make_due_locked(uploads, u);
+		if (is_whole)
+			u->is_incomplete = false;
+		make_due_locked(uploads, u, is_anew);
 	}
 	lock_release(&uploads->lock);
+}
+
+void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+{
+	found(uploads, dev, ino, path, true, false);
+}
+
+void uploads_rewritten(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+{
+	found(uploads, dev, ino, path, true, true);
+}
+
+void uploads_touched(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+{
+	found(uploads, dev, ino, path, false, false);
 }
 
 void uploads_incomplete(struct uploads *uploads, const struct stat *st, const char *path)
@@ -391,8 +412,10 @@ enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, in
 	u = find_locked(uploads, st->st_dev, st->st_ino);
 	if (u && u->writers)
 		stage = UPLOAD_STAGE_WRITING;
-	else if (u && u->is_incomplete && u->incomplete_size == st->st_size &&
-		 u->incomplete_mtime_ns == stat_mtime_ns(st))
+	/* While a sync is due its times were set, by which it is not made whole. */
+	else if (u && u->is_incomplete &&
+		 (u->is_due || (u->incomplete_size == st->st_size &&
+				u->incomplete_mtime_ns == stat_mtime_ns(st))))
 		stage = UPLOAD_STAGE_INCOMPLETE;
 	else if (u && u->is_due)
 		stage = UPLOAD_STAGE_SYNCING;
@@ -402,6 +425,18 @@ enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, in
 	if (sync_fd >= 0)
 		close(sync_fd);
 	return stage;
+}
+
+bool uploads_has_name(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
+{
+	struct upload *u;
+	bool has_name;
+
+	lock_acquire(&uploads->lock);
+	u = find_locked(uploads, dev, ino);
+	has_name = u && has_path(u, path);
+	lock_release(&uploads->lock);
+	return has_name;
 }
 
 bool uploads_has_writer(struct uploads *uploads, dev_t dev, ino_t ino)
@@ -464,7 +499,8 @@ static int take_sync_locked(struct uploads *uploads, struct upload *u, struct du
 				  .ino = u->ino,
 				  .fd = -1,
 				  .generation = u->generation,
-				  .is_incomplete = u->is_incomplete};
+				  .is_incomplete = u->is_incomplete,
+				  .is_anew = u->is_anew};
 	sync->paths = calloc(u->n_paths ? u->n_paths : 1, sizeof(*sync->paths));
 	if (!sync->paths)
 		return -ENOMEM;
@@ -476,6 +512,7 @@ static int take_sync_locked(struct uploads *uploads, struct upload *u, struct du
 	}
 	sync->fd = take_kept_fd_locked(uploads, u);
 	u->is_taken = true;
+	u->is_anew = false;
 	uploads->n_due--;
 	return 0;
 }
@@ -543,6 +580,8 @@ bool uploads_synced(struct uploads *uploads, const struct due_sync *sync)
 			u->incomplete_mtime_ns = stat_mtime_ns(&sync->st);
 		}
 		settle_locked(uploads, u);
+	} else if (u) {
+		u->is_anew |= sync->is_anew; /* the one that comes says so */
 	}
 	lock_release(&uploads->lock);
 	return is_current;
@@ -554,8 +593,10 @@ void uploads_sync_failed(struct uploads *uploads, struct due_sync *sync)
 
 	lock_acquire(&uploads->lock);
 	u = find_locked(uploads, sync->dev, sync->ino);
-	if (u)
+	if (u) {
 		keep_fd_locked(uploads, u, &sync->fd);
+		u->is_anew |= sync->is_anew;
+	}
 	if (u && u->generation == sync->generation && u->is_taken) {
 		u->is_taken = false;
 		uploads->n_due++;

@@ -44,8 +44,12 @@ void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 void uploads_renamed(struct uploads *uploads, const char *old_path, const char *new_path,
 		     bool is_dir, dev_t dev, ino_t ino);
 void uploads_unlinked(struct uploads *uploads, const char *path);
-/** Found, linked, or changed in its times: sync it and write its row (again). */
+/** Found or linked: sync it and write its row. */
 void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
+/** Found, and written since it was cut off, if it was: it is whole as it is. */
+void uploads_rewritten(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
+/** Its times were set: write its row again; it is the same upload. */
+void uploads_touched(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
 /** Cut off by an unclean end: while size and mtime are these. */
 void uploads_incomplete(struct uploads *uploads, const struct stat *st, const char *path);
 
@@ -58,6 +62,8 @@ void uploads_incomplete(struct uploads *uploads, const struct stat *st, const ch
  * engine) even when the file's last name goes away before
  */
 enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, int fd);
+/** Whether something goes on with a file under this name too. */
+bool uploads_has_name(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
 bool uploads_has_writer(struct uploads *uploads, dev_t dev, ino_t ino);
 unsigned int uploads_open_count(struct uploads *uploads);
 /** Call each for every upload open for writing, the lock held: it must only note things down. */

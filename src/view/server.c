@@ -66,6 +66,8 @@ static const char *add_reasons(const struct server_view *server, struct buf *out
 		else if (volumes[i].free_bytes < volumes[i].min_bytes)
 			add_reason(&reasons, "%s: %" PRId64 " bytes free, min_free wants %" PRId64,
 				   volumes[i].path, volumes[i].free_bytes, volumes[i].min_bytes);
+	if (server->watch_problem[0])
+		add_reason(&reasons, "%s", server->watch_problem);
 	if (engine->is_stopping)
 		add_reason(&reasons, "the mount is being stopped");
 	status = reasons.has_some ? "degraded" : engine->is_paused ? "paused" : "ok";
@@ -162,6 +164,8 @@ static const char readme[] =
 	"  maxAttempts, userId\n"
 	"  A refused request fails the write; why stands in the reply. Programs keep one descriptor for\n"
 	"  both (exec 3<>control), or choose the jobId.\n"
+	"  A client that can only upload files writes the same (without uploadId, or nothing) to\n"
+	"  incoming/<upload>.process; if it is refused, why stands in incoming/<upload>.process.error.\n"
 	"\n"
 	"A job, jobs/<id>/\n"
 	"  status    JSON: state, progress, and in the end the clips, or the error\n"

@@ -291,6 +291,35 @@ static void check_sizes(void)
 }
 
 /* 10000 ranges are the most; each keeps its place. */
+/* Beside an upload: nothing, pairs on several lines, JSON; but no other upload. */
+static void check_beside(void)
+{
+	static const struct {
+		const char *text, *json; /* NULL: refused */
+	} beside[] = {
+		{"", "{\"uploadId\":\"a b.mp4\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
+		{" \n", "{\"uploadId\":\"a b.mp4\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
+		{"clipDuration=2\nmaxClips=3\r\n",
+		 "{\"uploadId\":\"a b.mp4\",\"clipDuration\":2,\"maxClips\":3,\"cut\":\"exact\"}"},
+		{"{\"maxClips\":4}\n",
+		 "{\"uploadId\":\"a b.mp4\",\"clipDuration\":5,\"maxClips\":4,\"cut\":\"exact\"}"},
+		{"uploadId=b", NULL}, {"{\"uploadId\":\"a b.mp4\"}", NULL}, {"{", NULL}, {"{}{}", NULL},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(beside); i++) {
+		auto_request struct request request = {0};
+		auto_buf struct buf json = BUF_EMPTY;
+		struct error e = {0};
+		int r = request_parse_beside(beside[i].text, "a b.mp4", &e, &request);
+
+		CHECK_INT(r, beside[i].json ? 0 : -EINVAL);
+		if (r < 0)
+			continue;
+		request_to_json(&request, &json);
+		CHECK_STR(json.data, beside[i].json);
+	}
+}
+
 static void check_many_ranges(int n, int want)
 {
 	auto_request struct request request = {0};
@@ -329,6 +358,7 @@ int main(void)
 		CHECK_INT(us, seconds[i].us);
 	}
 	check_sizes();
+	check_beside();
 	check_many_ranges(10000, 0);
 	check_many_ranges(10001, -EINVAL);
 	return check_result();

@@ -140,6 +140,53 @@ static const struct {
 	{"a.PART", false, false},
 };
 
+static const struct {
+	const char *path;
+	bool is_request;
+	unsigned int upload_len;
+} requests[] = {
+	{"v.mp4.process", true, 5},  {"d/v.mp4.process", true, 7}, {"v.process", true, 1},
+	{"v.mp4.part.process", true, 10}, /* refused, and told so */
+	{".process", false, 0},      {"d/.process", false, 0},     {".v.mp4.process", false, 0},
+	{"v.mp4.process.error", false, 0}, {"v.mp4.process.tmp", false, 0},
+	{".~tmp~/v.mp4.process", false, 0}, {"a/.b/v.mp4.process", false, 0}, {"process", false, 0},
+};
+
+static void check_requests(void)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(requests); i++) {
+		CHECK_INT(path_is_request(requests[i].path), requests[i].is_request);
+		if (requests[i].is_request)
+			CHECK_INT(request_upload_length(requests[i].path), requests[i].upload_len);
+	}
+	CHECK(name_is_answer("v.mp4.process.error"));
+	CHECK(!name_is_answer("v.mp4.error") && !name_is_answer(".process.error.x"));
+}
+
+/* Of a sidecar's upload the exact name is meant; what is not there yet is no error. */
+static void check_exact(int root_fd, const struct caller *caller)
+{
+	static const struct {
+		const char *path;
+		int r;
+		enum sc_code code;
+	} exact[] = {
+		{"one.mp4", 0, SC_OK},		      {"one", -ENOENT, SC_OK},
+		{"caf\xe9.mp4", 0, SC_OK},	      {"caf%E9.mp4", -ENOENT, SC_OK},
+		{"dir/nope.mp4", -ENOENT, SC_OK},      {"folder.mp4", -ENOENT, SC_UPLOAD_NOT_FOUND},
+		{"part.mp4.part", -ENOENT, SC_UPLOAD_NOT_FOUND},
+		{"link.mp4", -ENOENT, SC_OK}, {"../x", -EINVAL, SC_INVALID_REQUEST},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(exact); i++) {
+		auto_resolved struct resolved found = RESOLVED_NONE;
+		struct error e = {0};
+
+		CHECK_INT(resolve_exact(root_fd, exact[i].path, caller, &e, &found), exact[i].r);
+		CHECK_STR(sc_code_name(e.code), sc_code_name(exact[i].code));
+	}
+}
+
 static void make_tree(int root_fd)
 {
 	for (size_t i = 0; i < SC_ARRAY_SIZE(dirs); i++)
@@ -232,6 +279,8 @@ int main(void)
 		CHECK_INT(name_is_unfinished(names[i].name), names[i].is_unfinished);
 		CHECK_INT(name_is_sidecar(names[i].name), names[i].is_sidecar);
 	}
+	check_requests();
+	check_exact(root_fd, &caller);
 	check_permission(root_fd);
 	close(root_fd);
 	tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

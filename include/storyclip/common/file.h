@@ -47,3 +47,11 @@ int file_remove_tree(int dir_fd, const char *name);
 
 /** Bytes free for an unprivileged writer, or a negative errno. */
 int64_t file_free_bytes(int fd);
+
+/**
+ * Whether anybody has the file open for writing, as far as that can be known (not of another user's
+ * file without privilege: false).
+ * @param fd  opened O_RDONLY
+ * A process that uses it ignores SIGIO: an open of the file in between would send one.
+ */
+bool file_has_writer(int fd);
