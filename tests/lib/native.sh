@@ -16,7 +16,7 @@ mkdir -p "$native"
 
 native_listing() { # DIRECTORY
 	(
-		cd "$1"
+		cd "$1" || exit
 		find . -mindepth 1 -printf '%P\t%y %m %U:%G\t%s %T@\n' | LC_ALL=C sort |
 			awk -F'\t' -v began="$native_began" '{
 				split($3, f, " ")
