@@ -52,6 +52,43 @@ eq "$(stat -c %a "$MNT/jobs/hers" "$MNT/jobs/hers/status" "$MNT/jobs/hers/contro
 errno EACCES as 2002 rmdir "$MNT/jobs/hers"
 sh_errno EACCES "setpriv --reuid=2002 --regid=2002 --clear-groups sh -c 'echo cancel >$MNT/jobs/hers/control'"
 exists "$MNT/jobs/hers/clips/clip_001.mp4"
+# root may
+as 2001 bash -c "echo '{\"uploadId\":\"open.mp4\",\"clipDuration\":1,\"jobId\":\"hers2\"}' >$MNT/control"
+sc_done hers2
+rm -r "$MNT/jobs/hers2"
+missing "$MNT/jobs/hers2"
 as 2001 rm -r "$MNT/jobs/hers"
 missing "$MNT/jobs/hers" "$ROOT/outputs/hers"
+
+# two users and a web server's at work at the same time, under masks of their own
+cuts_of() { # UID MASK
+	setpriv --reuid="$1" --regid="$1" --groups="$1,3000" bash -c '
+		umask $2; mkdir "$3/of-$1" && for i in 1 2 3; do
+			cp "$4" "$3/of-$1/$i.mp4" && chgrp 3000 "$3/of-$1/$i.mp4" && mv "$3/of-$1/$i.mp4" "$3/of-$1/v$i.mp4" &&
+				echo "{\"uploadId\":\"of-$1/v$i\",\"clipDuration\":1,\"jobId\":\"j$1-$i\"}" >"$5/control" &&
+				timeout 60 cat "$5/jobs/j$1-$i/wait" >/dev/null || exit 1
+		done' - "$1" "$2" "$in" "$tiny" "$MNT"
+}
+tiny=$(media tiny.mp4)
+cuts_of 2001 027 &
+first=$!
+cuts_of 2002 077 &
+second=$!
+id www-data >/dev/null 2>&1 && web=$(id -u www-data) || web=65534
+# as www-data: each clip that is listed is whole, and nothing of the users' is to be read
+setpriv --reuid="$web" --regid="$web" --clear-groups bash -c '
+	until [[ $(cat "$1"/jobs/j200[12]-3/status 2>/dev/null | grep -c "\"status\":\"done\"") == 2 ]]; do
+		for clip in "$1"/jobs/j*/clips/*.mp4; do
+			[[ ! -e $clip ]] || [[ $(wc -c <"$clip") == $(stat -c %s "$clip") ]] || exit 1
+		done
+		! cat "$1"/incoming/of-2002/v1.mp4 >/dev/null 2>&1 || exit 2
+	done' - "$MNT" || fail "what www-data read was not right ($?)"
+wait $first || fail "the first user's work failed"
+wait $second || fail "the second user's work failed"
+eq "$(stat -c '%a %u:%g' "$in/of-2001/v1.mp4" "$in/of-2002/v3.mp4" "$in/of-2001" "$in/of-2002" | xargs)" \
+	"640 2001:3000 600 2002:3000 750 2001:2001 700 2002:2002"
+eq "$(stat -c %u "$MNT/jobs/j2001-3" "$MNT/jobs/j2002-1" | xargs)" "2001 2002"
+# each sees only what its rights let it ask for
+sh_errno EACCES "setpriv --reuid=2001 --regid=2001 --clear-groups bash -c 'echo uploadId=of-2002/v1 >$MNT/control'"
+contains "$(as 2001 cat "$MNT/control")" UPLOAD_FORBIDDEN
 sc_umount
