@@ -16,8 +16,10 @@ row() { # PATH
 
 # gone with the job, and with it its row; a second job that holds the bytes is done all the same
 upload short.mp4 dir/a.mp4
+hook_set worker-probed once-wait
 ask a dir/a.mp4
 sc_submit '{"uploadId":"dir/a.mp4","clipDuration":2,"jobId":"second"}' >/dev/null
+hook_go worker-probed
 sc_done a
 missing "$MNT/incoming/dir/a.mp4" "$MNT/jobs/a/source"
 sc_wait_for '[[ $(row dir/a.mp4) == 0 ]]'
