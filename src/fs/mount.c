@@ -36,6 +36,7 @@ const char *fs_libfuse_version(void)
 }
 
 /* libfuse's own messages; its table of requests (-d) is for whoever watches the terminal. */
+SC_PRINTF(2, 0)
 static void log_of_libfuse(enum fuse_log_level level, const char *fmt, va_list args)
 {
 	char text[512];
