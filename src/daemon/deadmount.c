@@ -22,6 +22,7 @@
 
 #define FS_TYPE     "fuse.storyclipfs"
 #define CLEAR_TRIES 64 /* dead mounts may lie on top of one another */
+#define ABORT_FILE  "/sys/fs/fuse/connections/%u/abort"
 
 /* mountinfo writes blanks and backslashes as \ooo; undone in place. */
 static void unescape(char *s)
@@ -40,9 +41,10 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-/* Whether the topmost mount on that path is one of ours. A line: id parent dev root PATH options
- * [optional fields] - TYPE source options; later lines lie on top. */
-static bool is_our_mount(const char *mountpoint)
+/* Whether the topmost mount on that path is one of ours, and if so its device's minor number. A
+ * line: id parent MAJOR:MINOR root PATH options [optional fields] - TYPE source options; later
+ * lines lie on top. */
+static bool find_our_mount(const char *mountpoint, unsigned int *ret_minor)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	auto_free char *line = NULL;
@@ -51,24 +53,55 @@ static bool is_our_mount(const char *mountpoint)
 
 	while (f && getline(&line, &cap, f) > 0) {
 		char *saved = NULL, *path = NULL, *type = strstr(line, " - ");
+		unsigned int minor = 0;
 
 		if (!type)
 			continue;
 		*type = '\0';
 		type += 3;
 		type[strcspn(type, " ")] = '\0';
+		if (sscanf(line, "%*d %*d %*u:%u", &minor) != 1)
+			continue;
 		path = strtok_r(line, " ", &saved);
 		for (int field = 1; field < 5 && path; field++)
 			path = strtok_r(NULL, " ", &saved);
 		if (!path)
 			continue;
 		unescape(path);
-		if (!strcmp(path, mountpoint))
-			is_ours = !strcmp(type, FS_TYPE);
+		if (strcmp(path, mountpoint) != 0)
+			continue;
+		is_ours = !strcmp(type, FS_TYPE);
+		*ret_minor = minor;
 	}
 	if (f)
 		fclose(f);
 	return is_ours;
+}
+
+static bool is_our_mount(const char *mountpoint)
+{
+	unsigned int minor;
+
+	return find_our_mount(mountpoint, &minor);
+}
+
+void deadmount_abort(const char *mountpoint)
+{
+	auto_fd int fd = -1;
+	unsigned int minor;
+	char path[64];
+
+	if (!find_our_mount(mountpoint, &minor))
+		return;
+	snprintf(path, sizeof(path), ABORT_FILE, minor);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "1", 1) == 1) {
+		log_info("ended the requests that nobody answers any more on %s", mountpoint);
+		return;
+	}
+	/* Where that file system is not mounted. The requests end also when the mount stays. */
+	if (geteuid() == 0 && umount2(mountpoint, MNT_FORCE) == 0)
+		log_info("cleared a dead mount on %s by force", mountpoint);
 }
 
 static int unmount_as_user(const char *mountpoint)

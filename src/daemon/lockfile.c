@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "deadmount.h"
 #include "places.h"
 #include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
@@ -67,20 +68,53 @@ static int holder_write(int fd, const char *mountpoint)
 	return file_pwrite_all(fd, text, (size_t)n, 0);
 }
 
+/* Who has the lock, as its text says. @return false: it does not say */
+static bool holder_read(const char *path, char **ret_text, const char **ret_mountpoint)
+{
+	char *mountpoint;
+
+	if (file_read_text(AT_FDCWD, path, HOLDER_MAX, ret_text, NULL) < 0)
+		return false;
+	mountpoint = strchr(*ret_text, '\n');
+	if (!mountpoint || mountpoint == *ret_text)
+		return false;
+	*mountpoint++ = '\0';
+	mountpoint[strcspn(mountpoint, "\n")] = '\0';
+	*ret_mountpoint = mountpoint;
+	return true;
+}
+
+/* Whether a process has ended but for threads that cannot. */
+static bool is_dying(const char *pid)
+{
+	auto_free char *path = NULL, *text = NULL;
+	const char *name_end;
+
+	if (asprintf(&path, "/proc/%.20s/stat", pid) < 0 ||
+	    file_read_text(AT_FDCWD, path, HOLDER_MAX, &text, NULL) < 0)
+		return false;
+	name_end = strrchr(text, ')');
+	return name_end && !strncmp(name_end, ") Z", 3);
+}
+
+/* One that was killed may hang at its own mount, and keep the lock until that is let go. */
+static void help_to_die(const char *path)
+{
+	auto_free char *text = NULL;
+	const char *mountpoint;
+
+	if (holder_read(path, &text, &mountpoint) && is_dying(text))
+		deadmount_abort(mountpoint);
+}
+
 static int refuse_held(const char *dir, const char *path, struct error *e)
 {
 	auto_free char *text = NULL;
-	char *mountpoint = NULL;
+	const char *mountpoint;
 
-	if (file_read_text(AT_FDCWD, path, HOLDER_MAX, &text, NULL) == 0) {
-		mountpoint = strchr(text, '\n');
-		if (mountpoint)
-			*mountpoint++ = '\0';
-	}
-	if (!mountpoint || !*text)
+	if (!holder_read(path, &text, &mountpoint))
 		return error_set_errno(e, -EBUSY, SC_INTERNAL,
 				       "%s is in use by another storyclipfs", dir);
-	mountpoint[strcspn(mountpoint, "\n")] = '\0';
 	return error_set_errno(
 		e, -EBUSY, SC_INTERNAL,
 		"%.180s is in use by another storyclipfs: pid %.20s, mounted on %.200s", dir, text,
@@ -99,6 +133,7 @@ static int lock_wait(const char *dir, const char *path, int64_t until_ms, struct
 			return error_from_errno(e, r, "locking %s", path);
 		if (clock_monotonic_ms(&clock_system) >= until_ms)
 			return refuse_held(dir, path, e);
+		help_to_die(path);
 		sleep_ms(LOOK_MS);
 	}
 }
