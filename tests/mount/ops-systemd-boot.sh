@@ -35,7 +35,7 @@ boot() { # becomes process 1
 		[Service]
 		StandardOutput=append:$LOG/unit.log
 		StandardError=append:$LOG/unit.log
-		WatchdogSec=4
+		WatchdogSec=8
 		TimeoutAbortSec=1
 		RestartSec=100ms
 		LimitCORE=0
@@ -95,12 +95,12 @@ try_watchdog() {
 	local pid
 	pid=$(main_pid)
 	# It is fed: more than two periods go by.
-	local until=$(($(now_ms) + 9000))
-	sc_wait_for "(( \$(now_ms) >= $until ))" 12
+	local until=$(($(now_ms) + 17000))
+	sc_wait_for "(( \$(now_ms) >= $until ))" 25
 	eq "$(main_pid) $(property NRestarts)" "$pid 0" "the daemon after two watchdog periods"
 	# A daemon that answers no more is replaced, and so is its dead mount.
 	kill -STOP "$pid"
-	sc_wait_for "answers_again $pid" 30
+	sc_wait_for "answers_again $pid" 60
 	eq "$(property NRestarts)" 1 "restarts by the watchdog"
 	eq "$(status_of "$id" .status 2>/dev/null || echo gone)" gone "the job that was removed"
 }
@@ -112,7 +112,7 @@ try_kill() {
 	job=$(sc_submit '{"uploadId":"main.mp4","cut":"encode","clipDuration":1}')
 	sc_wait_for '[[ $(status_of '"$job"' .status) == running ]]'
 	kill -KILL "$pid"
-	sc_wait_for "answers_again $pid" 30
+	sc_wait_for "answers_again $pid" 60
 	sc_done "$job" 90
 	eq "$(property NRestarts)" 2 "restarts"
 }
