@@ -185,7 +185,7 @@ static void describe(const struct index_track *t, struct mp4_out_track *out)
 	out->timescale = t->timescale;
 	out->stsd = t->stsd;
 	out->stsd_len = t->stsd_len;
-	out->is_rolling = t->is_rolling;
+	out->preroll = t->preroll;
 	out->alternate_group = t->alternate_group;
 	memcpy(out->matrix, t->matrix, sizeof(out->matrix));
 	out->width = t->width;
@@ -246,6 +246,17 @@ static size_t packet_at(const struct index_track *t, int64_t dts)
 	return low ? low - 1 : 0;
 }
 
+/* A gap behind a hidden packet would be taken for sound of its by players that skip samples. */
+static void close_hidden_gaps(struct copy_track *track, int64_t shown, int64_t frame_ticks)
+{
+	for (size_t i = track->n_samples - 1; i-- > 0;) {
+		struct mp4_out_sample *s = &track->samples[i];
+
+		if (s[1].dts <= shown && s[1].dts - s->dts > frame_ticks)
+			s->dts = s->pts = s[1].dts - frame_ticks;
+	}
+}
+
 /* @return 0, -ENOMEM, -ENODATA: there is no sound in this clip */
 static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 		       uint32_t cut_timescale, uint32_t movie_timescale, struct copy_track *track,
@@ -268,8 +279,7 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 		if (shown >= end)
 			return -ENODATA;
 	}
-	if (t->is_rolling && first)
-		first--;
+	first -= t->preroll < first ? t->preroll : first;
 	last = packet_at(t, end - 1) + 1;
 	track->source = t;
 	track->samples = malloc((last - first) * sizeof(*track->samples));
@@ -286,12 +296,7 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 									     .size = s->size,
 									     .is_sync = true};
 	}
-	/* A gap behind the hidden packet would be taken for sound of its by players that skip
-	 * samples. */
-	if (track->n_samples > 1 && track->samples[1].dts <= shown &&
-	    track->samples[1].dts - track->samples[0].dts > t->frame_ticks)
-		track->samples[0].dts = track->samples[0].pts =
-			track->samples[1].dts - t->frame_ticks;
+	close_hidden_gaps(track, shown, t->frame_ticks);
 	describe(t, out);
 	out->samples = track->samples;
 	out->n_samples = track->n_samples;

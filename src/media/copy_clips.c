@@ -11,14 +11,14 @@
 static int refuse_codec(const struct index_track *t, const char *mode_name, struct error *e)
 {
 	return error_set(e, SC_UNSUPPORTED_CODEC,
-			 "'%s' copies H.264 and AAC only, and the %s (stream %u) is %s%s%s: use "
+			 "'%s' cannot copy the %s (stream %u) into an MP4, as it is %s%s%s: use "
 			 "\"cut\":\"encode\"",
 			 mode_name, t->is_video ? "picture" : "sound", t->number, t->codec,
 			 t->obstacle ? ", " : "", t->obstacle ? t->obstacle : "");
 }
 
 /**
- * The tracks that are copied: the picture and all sound in AAC. Sound in something else is left
+ * The tracks that are copied: the picture and all sound that MP4 can hold. Other sound is left
  * out beside that, and refused when there is no other.
  */
 static int select_tracks(const struct media_index *index, const char *mode_name, struct error *e,

@@ -355,7 +355,7 @@ int sound_track(const struct sound_encoder *s, struct buf *stsd, struct mp4_out_
 		.end_dts = s->out.samples[s->out.n_samples - 1].dts + PACKET_SAMPLES,
 		.shown_start = 0,
 		.shown_end = s->position - s->from,
-		.is_rolling = true,
+		.preroll = 1,
 		.alternate_group = s->track->alternate_group,
 		.handler_name = s->track->handler_name,
 	};

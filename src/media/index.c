@@ -221,6 +221,33 @@ static int complete_video(struct index_track *t, int64_t last_ticks, int64_t edi
 	return 0;
 }
 
+/* Packets of sound that must be decoded for the next one to be right. */
+static unsigned int sound_preroll(const struct index_track *t)
+{
+	static const struct {
+		const char *codec;
+		unsigned int packets;
+		unsigned int ms; /* at least as much */
+	} needs[] = {
+		{"aac", 1, 0},	/* halves overlap */
+		{"mp2", 1, 0},	/* the filter's memory */
+		{"mp3", 9, 0},	/* the bit reservoir reaches so far back at low rates */
+		{"ac3", 1, 0},	/* halves overlap */
+		{"eac3", 1, 0}, /* the same */
+		{"opus", 8, 80} /* its standard's convergence */
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(needs); i++) {
+		uint64_t ticks = (uint64_t)needs[i].ms * t->timescale / 1000;
+		uint64_t packets = (ticks + t->frame_ticks - 1) / t->frame_ticks;
+
+		if (!strcmp(t->codec, needs[i].codec))
+			return packets > needs[i].packets ? (unsigned int)packets
+							  : needs[i].packets;
+	}
+	return 0;
+}
+
 int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t edit_start,
 			 int64_t edit_end, const struct media_listener *listener)
 {
@@ -237,6 +264,7 @@ int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t 
 		track->samples[0].pts > edit_start ? track->samples[0].pts : edit_start;
 	track->shown_end = track->end_dts < edit_end ? track->end_dts : edit_end;
 	track->frame_ticks = usual_ticks(track, last_ticks);
+	track->preroll = sound_preroll(track);
 	return track->shown_start < track->shown_end ? 0 : -ENODATA;
 }
 

@@ -20,6 +20,9 @@
 #define INDEX_MAX_SAMPLES 10000000
 #define INDEX_MAX_TRACKS  64
 
+/* Why a copyable codec is not copyable: frames of MPEG-4 packed two into one sample. */
+#define OBSTACLE_PACKED "with two frames packed into one"
+
 struct index_sample {
 	int64_t dts;
 	int64_t pts;
@@ -32,9 +35,9 @@ struct index_sample {
 
 struct index_track {
 	bool is_video;        /* else sound */
-	bool is_copyable;     /* H.264 or AAC with all that MP4 needs: stsd and samples are there */
+	bool is_copyable;     /* MP4 can hold it: stsd and samples are there */
 	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
-	bool is_rolling;      /* a packet needs the one before it: AAC */
+	unsigned int preroll; /* sound: packets to decode before one is right */
 	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */
 	char codec[24];      /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
 	unsigned int number; /* in the file: MP4's track or libavformat's stream index, from 0 */
@@ -107,7 +110,7 @@ void index_free(struct media_index *index);
 SC_DEFINE_AUTO(media_index, index_free)
 
 struct nal_picture;
-/** Set is_sync and is_gradual of a sample of H.264 that its container calls a keyframe. */
+/** Set is_sync and is_gradual of a sample that its container calls a keyframe. */
 void index_note_picture(struct index_sample *s, const struct nal_picture *picture);
 
 struct mp4_file;

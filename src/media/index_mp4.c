@@ -9,7 +9,7 @@
 #include "index.h"
 #include "mp4/bytes.h"
 #include "mp4/entry.h"
-#include "mp4/nal.h"
+#include "mp4/keyframe.h"
 #include "mp4/reader.h"
 #include "source.h"
 
@@ -96,8 +96,8 @@ static const char *kind_of(const struct mp4_track *t)
 	return "data";
 }
 
-/* The picture: enabled before disabled, larger before smaller, H.264 before what must be decoded.
- */
+/* The picture: enabled before disabled, larger before smaller, what can be copied before what
+ * must be decoded. */
 static const struct mp4_track *pick_video(const struct mp4_file *file)
 {
 	const struct mp4_track *best = NULL;
@@ -114,7 +114,7 @@ static const struct mp4_track *pick_video(const struct mp4_file *file)
 			continue;
 		score = 1 + ((uint64_t)(t->width >> 16) * (t->height >> 16));
 		score |= (t->flags & TKHD_ENABLED) ? 1ull << 40 : 0;
-		score |= info.is_h264 ? 1ull << 39 : 0;
+		score |= info.is_copyable ? 1ull << 39 : 0;
 		if (score > best_score) {
 			best_score = score;
 			best = t;
@@ -192,7 +192,7 @@ static int drop_outside(struct build *b, const struct mp4_track *t, struct mp4_s
 
 /* The first bytes of a sample, and more of them where messages stand before the picture. */
 static int read_picture(const struct build *b, const struct index_sample *s,
-			unsigned int nal_length_bytes, struct nal_picture *ret)
+			const struct entry_info *info, struct nal_picture *ret)
 {
 	static const size_t tries[] = {512, 65536};
 	uint8_t data[65536];
@@ -204,7 +204,9 @@ static int read_picture(const struct build *b, const struct index_sample *s,
 
 		if (n < 0)
 			return error_from_errno(b->e, (int)n, "reading the upload");
-		nal_read_picture(data, (size_t)n, nal_length_bytes, ret);
+		keyframe_read(info->codec, data, (size_t)n, info->nal_length_bytes, ret);
+		if (!strcmp(info->codec, "mpeg4") && keyframe_is_packed_mpeg4(data, (size_t)n))
+			return -ENOTSUP;
 		if (s->size <= tries[i])
 			break;
 	}
@@ -221,7 +223,7 @@ static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct 
 	size_t n_intra = 0;
 
 	entry_read_info(t, &info);
-	if (!info.is_h264)
+	if (!track->is_video || !info.is_copyable)
 		return 0;
 	for (size_t i = 0; i < track->n_samples; i++) {
 		struct index_sample *s = &track->samples[i];
@@ -230,10 +232,17 @@ static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct 
 
 		if (!s->is_sync)
 			continue;
-		r = read_picture(b, s, info.nal_length_bytes, &picture);
+		r = read_picture(b, s, &info, &picture);
+		if (r == -ENOTSUP) {
+			track->is_copyable = false;
+			track->obstacle = OBSTACLE_PACKED;
+			return 0;
+		}
 		if (r < 0)
 			return r;
 		index_note_picture(s, &picture);
+		if (!t->has_sync_table && !picture.has_slice)
+			s->is_sync = false;
 		n_intra += s->is_sync && !s->is_gradual;
 		if (!t->has_sync_table && picture.has_slice && !picture.is_idr && picture.is_intra)
 			s->is_gradual =
@@ -323,8 +332,7 @@ static int fill_track(struct build *b, const struct mp4_track *t, struct index_t
 
 	entry_read_info(t, &info);
 	track->is_video = t->handler == HANDLER_VIDEO;
-	track->is_copyable = track->is_video ? info.is_h264 : info.is_aac;
-	track->is_rolling = info.is_aac;
+	track->is_copyable = info.is_copyable;
 	memcpy(track->codec, info.codec, sizeof(track->codec));
 	track->timescale = t->timescale;
 	track->alternate_group = t->alternate_group;

@@ -9,9 +9,10 @@
 
 #include <libavutil/avstring.h>
 #include <libavutil/dict.h>
+#include <libavutil/pixdesc.h>
 
 #include "mp4/entry.h"
-#include "mp4/nal.h"
+#include "mp4/keyframe.h"
 #include "packets.h"
 #include "source.h"
 
@@ -23,6 +24,9 @@ struct scan_track {
 	bool has_hidden; /* packets that an edit list hides */
 	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
 	int64_t last_ticks; /* duration of the packet with the largest pts; 0 unknown */
+	bool is_packed;     /* two frames of MPEG-4 in one packet */
+	uint8_t head[16];   /* of the first packet */
+	size_t head_len;    /* that packet's whole size */
 };
 
 struct scan {
@@ -42,18 +46,46 @@ static int64_t ticks_of(const AVStream *st, int64_t ts)
 	return __builtin_mul_overflow(ts, (int64_t)st->time_base.num, &ticks) ? 0 : ticks;
 }
 
-/* Keyframes of H.264 in MP4's form: look what they are. */
-static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct index_sample *s)
+/* How long the numbers before NAL units are; 0: a stream with start codes, or another codec. */
+static unsigned int nal_length_bytes(const AVCodecParameters *par)
+{
+	if (par->extradata_size < 7 || par->extradata[0] != 1)
+		return 0;
+	if (par->codec_id == AV_CODEC_ID_H264)
+		return (par->extradata[4] & 3) + 1u;
+	if (par->codec_id == AV_CODEC_ID_HEVC && par->extradata_size >= 23)
+		return (par->extradata[21] & 3) + 1u;
+	return 0;
+}
+
+/* Look what the container's keyframes are. */
+static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct scan_track *t,
+			     struct index_sample *s)
 {
 	const AVCodecParameters *par = st->codecpar;
+	unsigned int length_bytes = nal_length_bytes(par);
 	struct nal_picture picture;
 
-	if (!s->is_sync || par->codec_id != AV_CODEC_ID_H264 || par->extradata_size < 7 ||
-	    par->extradata[0] != 1)
+	if (!s->is_sync || par->codec_type != AVMEDIA_TYPE_VIDEO || packet->size <= 0)
 		return;
-	nal_read_picture(packet->data, (size_t)packet->size, (par->extradata[4] & 3) + 1u,
-			 &picture);
+	if (par->codec_id == AV_CODEC_ID_MPEG4)
+		t->is_packed |= keyframe_is_packed_mpeg4(
+			packet->data, (size_t)(packet->size < 512 ? packet->size : 512));
+	if (!length_bytes &&
+	    (par->codec_id == AV_CODEC_ID_H264 || par->codec_id == AV_CODEC_ID_HEVC))
+		return;
+	keyframe_read(avcodec_get_name(par->codec_id), packet->data, (size_t)packet->size,
+		      length_bytes, &picture);
 	index_note_picture(s, &picture);
+}
+
+/* The beginning of a stream's first packet: some codecs are described nowhere else. */
+static void keep_head(struct scan_track *t, const AVPacket *packet)
+{
+	if (t->n || packet->size <= 0)
+		return;
+	t->head_len = (size_t)packet->size;
+	memcpy(t->head, packet->data, t->head_len < sizeof(t->head) ? t->head_len : sizeof(t->head));
 }
 
 static int scan_add(struct scan *scan, size_t number)
@@ -84,7 +116,8 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 	s->is_gradual = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
-	look_at_keyframe(st, packet, s);
+	look_at_keyframe(st, packet, t, s);
+	keep_head(t, packet);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
 	if (packet->flags & AV_PKT_FLAG_DISCARD) {
@@ -132,12 +165,54 @@ static int derive_dts(struct index_track *t)
 	return 0;
 }
 
-/* How many samples of sound a packet holds: what the codec says, else what the clock shows. */
-static int64_t packet_samples(const AVCodecParameters *par, const struct index_track *t)
+/* What the first packet or the description says about the samples of sound in a packet; 0: nothing. */
+static int64_t told_samples(const AVCodecParameters *par, const struct scan_track *from)
 {
-	static const int64_t usual[] = {1024, 2048, 960, 1920, 512, 480};
-	int64_t measured;
+	static const int opus_silk[] = {480, 960, 1920, 2880}, blocks[] = {1, 2, 3, 6};
+	const uint8_t *extra = par->extradata;
+	unsigned int config = from->head[0] >> 3;
+	int frames;
 
+	switch (par->codec_id) {
+	case AV_CODEC_ID_MP3:
+		return par->sample_rate >= 32000 ? 1152 : 576;
+	case AV_CODEC_ID_MP2:
+		return 1152;
+	case AV_CODEC_ID_AC3:
+		return 1536;
+	case AV_CODEC_ID_EAC3: /* of 256 samples: one, two, three or six blocks */
+		return 256 * (from->head[4] >> 6 == 3 ? 6 : blocks[from->head[4] >> 4 & 3]);
+	case AV_CODEC_ID_FLAC: /* the smallest and the largest block */
+		return par->extradata_size >= 34 && !memcmp(extra, extra + 2, 2)
+			       ? extra[0] << 8 | extra[1]
+			       : 0;
+	case AV_CODEC_ID_ALAC:
+		return par->extradata_size >= 36 ? extra[12] << 24 | extra[13] << 16 |
+							   extra[14] << 8 | extra[15]
+						 : 0;
+	case AV_CODEC_ID_OPUS: /* RFC 6716, 3.1 */
+		frames = (from->head[0] & 3) == 0   ? 1
+			 : (from->head[0] & 3) == 3 ? from->head[1] & 63
+						    : 2;
+		if (config >= 16)
+			return (int64_t)frames * (120 << (config & 3));
+		if (config >= 12)
+			return (int64_t)frames * (480 << (config & 1));
+		return (int64_t)frames * opus_silk[config & 3];
+	default:
+		return 0;
+	}
+}
+
+/* How many samples of sound a packet holds: what the codec says, else what the clock shows. */
+static int64_t packet_samples(const AVCodecParameters *par, const struct scan_track *from,
+			      const struct index_track *t)
+{
+	static const int64_t usual[] = {1024, 2048, 960, 1920, 512, 480, 1152, 1536};
+	int64_t measured = told_samples(par, from);
+
+	if (measured > 0)
+		return measured;
 	if (par->frame_size > 0)
 		return par->frame_size;
 	if (t->n_samples < 2)
@@ -177,7 +252,8 @@ static void smooth_sound(struct index_track *t, int64_t step, int64_t slack)
 	}
 }
 
-static void complete_sound(const AVStream *st, struct index_track *t)
+static void complete_sound(const AVStream *st, const struct scan_track *from,
+			   struct index_track *t)
 {
 	uint32_t rate = (uint32_t)st->codecpar->sample_rate;
 	int64_t step, slack;
@@ -187,10 +263,10 @@ static void complete_sound(const AVStream *st, struct index_track *t)
 			t->samples[i].pts = index_rescale(t->samples[i].pts, rate, t->timescale);
 		slack = 2 * index_rescale(st->time_base.num, rate, (uint32_t)st->time_base.den);
 		t->timescale = rate;
-		step = packet_samples(st->codecpar, t);
+		step = packet_samples(st->codecpar, from, t);
 		smooth_sound(t, step, slack > rate / 500 ? slack : rate / 500);
 	} else {
-		step = packet_samples(st->codecpar, t);
+		step = packet_samples(st->codecpar, from, t);
 		for (size_t i = 0; i < t->n_samples; i++)
 			t->samples[i].dts = t->samples[i].pts;
 	}
@@ -213,6 +289,29 @@ static const int32_t *display_matrix(const AVStream *st)
 #endif
 }
 
+/* @return false when the form of the samples is not known */
+static bool describe_vp9(const AVCodecParameters *par, uint8_t vpcc[8])
+{
+	const AVPixFmtDescriptor *format = av_pix_fmt_desc_get((enum AVPixelFormat)par->format);
+	struct entry_vp9 vp9;
+
+	if (!format || par->profile < 0 || par->profile > 3)
+		return false;
+	vp9 = (struct entry_vp9){
+		.width = (uint32_t)par->width,
+		.height = (uint32_t)par->height,
+		.profile = (unsigned int)par->profile,
+		.bit_depth = (unsigned int)format->comp[0].depth,
+		.chroma = format->log2_chroma_h ? 1 : format->log2_chroma_w ? 2 : 3,
+		.primaries = (unsigned int)par->color_primaries,
+		.transfer = (unsigned int)par->color_trc,
+		.matrix = (unsigned int)par->color_space,
+		.is_full_range = par->color_range == AVCOL_RANGE_JPEG,
+	};
+	entry_build_vpcc(&vp9, vpcc);
+	return true;
+}
+
 static int describe_video(const AVStream *st, struct index_track *t, struct buf *stsd)
 {
 	const AVCodecParameters *par = st->codecpar;
@@ -229,6 +328,7 @@ static int describe_video(const AVStream *st, struct index_track *t, struct buf 
 		.is_full_range = par->color_range == AVCOL_RANGE_JPEG,
 	};
 	const int32_t *matrix = display_matrix(st);
+	uint8_t vpcc[8];
 	uint64_t width = (uint64_t)(par->width > 0 ? par->width : 0);
 
 	if (sar.num > 0 && sar.den > 0) {
@@ -240,12 +340,19 @@ static int describe_video(const AVStream *st, struct index_track *t, struct buf 
 	t->height = par->height > 0 && par->height <= 0xffff ? (uint32_t)par->height << 16 : 0;
 	if (matrix)
 		memcpy(t->matrix, matrix, sizeof(t->matrix));
-	if (par->codec_id != AV_CODEC_ID_H264 || par->width > 0xffff || par->height > 0xffff)
+	if (par->width <= 0 || par->height <= 0 || par->width > 0xffff || par->height > 0xffff)
 		return -EINVAL;
-	return entry_build_avc(&avc, stsd);
+	if (par->codec_id == AV_CODEC_ID_VP9) {
+		if (!describe_vp9(par, vpcc))
+			return -EINVAL;
+		avc.avcc = vpcc;
+		avc.avcc_len = sizeof(vpcc);
+	}
+	return entry_build_video(t->codec, &avc, stsd);
 }
 
-static int describe_sound(const AVStream *st, struct index_track *t, struct buf *stsd)
+static int describe_sound(const AVStream *st, const struct scan_track *from, struct index_track *t,
+			  struct buf *stsd)
 {
 	const AVCodecParameters *par = st->codecpar;
 	struct entry_aac aac = {
@@ -261,11 +368,20 @@ static int describe_sound(const AVStream *st, struct index_track *t, struct buf 
 										     : 0),
 	};
 
-	t->is_rolling = par->codec_id == AV_CODEC_ID_AAC;
-	return par->codec_id == AV_CODEC_ID_AAC ? entry_build_aac(&aac, stsd) : -EINVAL;
+	return entry_build_sound(t->codec, &aac, from->head, from->head_len, stsd);
 }
 
-static int describe(const AVStream *st, struct index_track *t)
+static bool is_known_to_mp4(enum AVCodecID id)
+{
+	static const enum AVCodecID known[] = {AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_AAC};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(known); i++)
+		if (known[i] == id)
+			return true;
+	return false;
+}
+
+static int describe(const AVStream *st, const struct scan_track *from, struct index_track *t)
 {
 	auto_buf struct buf stsd = BUF_EMPTY;
 	const AVDictionaryEntry *tag = av_dict_get(st->metadata, "language", NULL, 0);
@@ -281,11 +397,11 @@ static int describe(const AVStream *st, struct index_track *t)
 		if (!t->handler_name)
 			return -ENOMEM;
 	}
-	r = t->is_video ? describe_video(st, t, &stsd) : describe_sound(st, t, &stsd);
+	r = t->is_video ? describe_video(st, t, &stsd) : describe_sound(st, from, t, &stsd);
 	if (r == -ENOMEM)
 		return r;
 	t->is_copyable = r == 0 && !t->obstacle;
-	if (r < 0 && (id == AV_CODEC_ID_H264 || id == AV_CODEC_ID_AAC))
+	if (r < 0 && !t->obstacle && is_known_to_mp4(id))
 		t->obstacle = "a byte stream without the description that MP4 needs";
 	if (!t->is_copyable)
 		return 0;
@@ -331,7 +447,9 @@ static int add_track(struct scan *scan, size_t number)
 		t->obstacle = "edited in several parts";
 	if (t->is_video && from->lacks_pts)
 		t->obstacle = "without the times at which frames are shown";
-	r = describe(st, t);
+	if (from->is_packed)
+		t->obstacle = OBSTACLE_PACKED;
+	r = describe(st, from, t);
 	if (r == 0 && t->is_video && (!is_mov || !from->has_dts))
 		r = derive_dts(t);
 	if (r < 0)
@@ -340,7 +458,7 @@ static int add_track(struct scan *scan, size_t number)
 		t->end_dts = t->samples[t->n_samples - 1].dts +
 			     (from->last_ticks > 0 ? from->last_ticks : 1);
 	else
-		complete_sound(st, t);
+		complete_sound(st, from, t);
 	return 0;
 }
 

@@ -43,6 +43,7 @@ static bool is_probing_needed(const struct packet_reader *reader)
 
 		if (par->codec_id == AV_CODEC_ID_NONE || !par->extradata_size ||
 		    (par->codec_type == AVMEDIA_TYPE_VIDEO && !par->width) ||
+		    (par->codec_id == AV_CODEC_ID_VP9 && par->format < 0) ||
 		    (par->codec_type == AVMEDIA_TYPE_AUDIO && !par->sample_rate))
 			return true;
 	}

@@ -118,7 +118,7 @@ static int make_file(struct buf *out, int64_t *ret_size)
 	const struct mp4_range range = {0, 1000000};
 	auto_buf struct buf video_stsd = BUF_EMPTY, sound_stsd = BUF_EMPTY;
 	struct mp4_out_track tracks[2] = {{.is_video = true, .timescale = 90000, .delay = 300},
-					  {.timescale = 48000, .is_rolling = true}};
+					  {.timescale = 48000, .preroll = 1}};
 	struct mp4_movie movie = {.timescale = 90000,
 				  .tracks = tracks,
 				  .n_tracks = 2,

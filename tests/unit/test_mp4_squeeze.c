@@ -85,7 +85,8 @@ static struct media_index *make_index(unsigned long seed)
 	REQUIRE(index_track_complete(t, ticks, 0, INT64_MAX, &deaf) == 0);
 
 	t = &index->tracks[1];
-	t->is_copyable = t->is_rolling = true;
+	t->is_copyable = true;
+	memcpy(t->codec, "aac", 4);
 	t->timescale = 48000;
 	t->samples = calloc(2000, sizeof(*t->samples));
 	REQUIRE(t->samples);

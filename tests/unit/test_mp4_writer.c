@@ -141,7 +141,7 @@ static struct buf check_movie(const struct mp4_movie *movie)
 		CHECK_INT(t->alternate_group, meant->alternate_group);
 		CHECK_INT(t->width, meant->width);
 		CHECK_INT(t->n_entries, 1);
-		CHECK_INT(t->has_roll, meant->is_rolling);
+		CHECK_INT(t->has_roll, meant->preroll > 0);
 		CHECK(!t->is_external);
 		check_samples(file, movie, i, header.payload_pos);
 	}
@@ -175,7 +175,7 @@ static void test_plain(void)
 		 .end_dts = 1024 * 149,
 		 .shown_start = 77,
 		 .shown_end = 100000,
-		 .is_rolling = true,
+		 .preroll = 1,
 		 .alternate_group = 1,
 		 .delay = 500},
 	};

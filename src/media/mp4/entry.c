@@ -8,9 +8,7 @@
 
 #define VIDEO_ENTRY_BYTES   86 /* box header and fixed fields; boxes follow */
 #define SOUND_ENTRY_BYTES   36
-#define ESDS_AAC            0x40
-#define ESDS_AAC_MPEG2_MAIN 0x66
-#define ESDS_AAC_MPEG2_SSR  0x68
+#define CODEC_QUICKTIME_MP3 FOURCC('.', 'm', 'p', '3')
 
 struct child {
 	const uint8_t *data; /* content */
@@ -54,19 +52,21 @@ static size_t sound_header_bytes(const struct mp4_track *t)
 	return SOUND_ENTRY_BYTES + more[version];
 }
 
-static bool find_esds(const struct mp4_track *t, struct child *ret)
+/* The box that configures the decoder; QuickTime puts a sound's into another one. */
+static bool find_config(const struct mp4_track *t, uint32_t type, struct child *ret)
 {
-	size_t header = sound_header_bytes(t);
+	bool is_sound = t->handler == FOURCC('s', 'o', 'u', 'n');
+	size_t header = is_sound ? sound_header_bytes(t) : VIDEO_ENTRY_BYTES;
 	struct child wave;
 
-	if (!header)
+	if (!header || t->entry_len < header)
 		return false;
-	if (find_child(t->entry + header, t->entry_len - header, FOURCC('e', 's', 'd', 's'), ret,
-		       NULL))
+	if (find_child(t->entry + header, t->entry_len - header, type, ret, NULL))
 		return true;
-	return find_child(t->entry + header, t->entry_len - header, FOURCC('w', 'a', 'v', 'e'),
+	return is_sound &&
+	       find_child(t->entry + header, t->entry_len - header, FOURCC('w', 'a', 'v', 'e'),
 			  &wave, NULL) &&
-	       find_child(wave.data, wave.len, FOURCC('e', 's', 'd', 's'), ret, NULL);
+	       find_child(wave.data, wave.len, type, ret, NULL);
 }
 
 /* A descriptor's tag and length (up to four bytes of seven bits). @return false when cut short */
@@ -116,62 +116,116 @@ static unsigned int esds_object_type(struct child esds)
 	return esds.data[0];
 }
 
-static void read_mp4a(const struct mp4_track *t, struct entry_info *ret)
+/* mp4a and mp4v leave it to esds what they are. */
+static void read_esds(const struct mp4_track *t, struct entry_info *ret)
 {
 	static const struct {
-		unsigned int object_type;
+		unsigned int first, last;
 		const char *codec;
-	} others[] = {{0x69, "mp3"}, {0x6b, "mp3"},  {0xa5, "ac3"},    {0xa6, "eac3"},
-		      {0xa9, "dts"}, {0xad, "opus"}, {0xdd, "vorbis"}, {0xe1, "qcelp"}};
+		bool is_sound;
+		bool is_copyable;
+	} types[] = {
+		{0x20, 0x20, "mpeg4", false, true},
+		{0x60, 0x65, "mpeg2video", false, true},
+		{0x6a, 0x6a, "mpeg1video", false, true},
+		{0x6c, 0x6c, "mjpeg", false, false},
+		{ESDS_AAC, ESDS_AAC, "aac", true, true},
+		{ESDS_AAC_MPEG2_MAIN, ESDS_AAC_MPEG2_SSR, "aac", true, true},
+		{ESDS_MP3_LOW, ESDS_MP3_LOW, "mp3", true, true},
+		{ESDS_MP3, ESDS_MP3, "mp3", true, true},
+		{0xa5, 0xa5, "ac3", true, false},
+		{0xa6, 0xa6, "eac3", true, false},
+		{0xa9, 0xa9, "dts", true, false},
+		{0xad, 0xad, "opus", true, false},
+		{0xdd, 0xdd, "vorbis", true, false},
+		{0xe1, 0xe1, "qcelp", true, false},
+	};
+	bool is_sound = t->handler == FOURCC('s', 'o', 'u', 'n');
 	struct child esds;
 	unsigned int type;
 
-	snprintf(ret->codec, sizeof(ret->codec), "mp4a");
-	if (!find_esds(t, &esds))
+	ret->is_copyable = false;
+	if (!find_config(t, FOURCC('e', 's', 'd', 's'), &esds))
 		return;
 	type = esds_object_type(esds);
-	if (type == ESDS_AAC || (type >= ESDS_AAC_MPEG2_MAIN && type <= ESDS_AAC_MPEG2_SSR)) {
-		snprintf(ret->codec, sizeof(ret->codec), "aac");
-		ret->is_aac = true;
-	}
-	for (size_t i = 0; i < SC_ARRAY_SIZE(others); i++)
-		if (others[i].object_type == type)
-			snprintf(ret->codec, sizeof(ret->codec), "%s", others[i].codec);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(types); i++)
+		if (type >= types[i].first && type <= types[i].last &&
+		    types[i].is_sound == is_sound) {
+			snprintf(ret->codec, sizeof(ret->codec), "%s", types[i].codec);
+			ret->is_copyable = types[i].is_copyable;
+		}
 }
 
-static void read_avc(const struct mp4_track *t, struct entry_info *ret)
+/* How long the numbers before NAL units are. */
+static void read_nal_length(const struct mp4_track *t, struct entry_info *ret)
 {
-	struct child avcc;
+	struct child config;
 
-	snprintf(ret->codec, sizeof(ret->codec), "h264");
-	if (t->entry_len < VIDEO_ENTRY_BYTES ||
-	    !find_child(t->entry + VIDEO_ENTRY_BYTES, t->entry_len - VIDEO_ENTRY_BYTES,
-			FOURCC('a', 'v', 'c', 'C'), &avcc, NULL) ||
-	    avcc.len < 7)
-		return;
-	ret->is_h264 = true;
-	ret->nal_length_bytes = (avcc.data[4] & 3) + 1u;
+	if (find_config(t, FOURCC('a', 'v', 'c', 'C'), &config) && config.len >= 7)
+		ret->nal_length_bytes = (config.data[4] & 3) + 1u;
+	else if (find_config(t, FOURCC('h', 'v', 'c', 'C'), &config) && config.len >= 23)
+		ret->nal_length_bytes = (config.data[21] & 3) + 1u;
+	else
+		ret->is_copyable = false;
+}
+
+/* Codecs by fourcc; the box without which MP4 cannot hold them, "" where it cannot at all. */
+static const struct entry_name {
+	char fourcc[5];
+	const char *codec;
+	char config[5];
+} names[] = {
+	{"avc1", "h264", "avcC"},
+	{"avc3", "h264", "avcC"},
+	{"hvc1", "hevc", "hvcC"},
+	{"hev1", "hevc", "hvcC"},
+	{"dvh1", "hevc", "hvcC"},
+	{"dvhe", "hevc", "hvcC"},
+	{"av01", "av1", "av1C"},
+	{"vp08", "vp8", ""},
+	{"vp09", "vp9", "vpcC"},
+	{"mp4v", "mpeg4", "esds"},
+	{"mp4a", "mp4a", "esds"},
+	{"apch", "prores", ""},
+	{"apcn", "prores", ""},
+	{"apcs", "prores", ""},
+	{"apco", "prores", ""},
+	{"ap4h", "prores", ""},
+	{"ap4x", "prores", ""},
+	{"AVdn", "dnxhd", ""},
+	{"s263", "h263", ""},
+	{"ac-3", "ac3", "dac3"},
+	{"ec-3", "eac3", "dec3"},
+	{"Opus", "opus", "dOps"},
+	{"fLaC", "flac", "dfLa"},
+	{"alac", "alac", "alac"},
+	{".mp3", "mp3", ""},
+	{"samr", "amr_nb", ""},
+	{"sawb", "amr_wb", ""},
+	{"sowt", "pcm_s16le", ""},
+	{"twos", "pcm_s16be", ""},
+	{"lpcm", "pcm", ""},
+	{"in24", "pcm_s24", ""},
+	{"in32", "pcm_s32", ""},
+	{"ipcm", "pcm", ""},
+	{"raw ", "pcm_u8", ""},
+	{"ulaw", "pcm_mulaw", ""},
+	{"alaw", "pcm_alaw", ""},
+};
+
+static const struct entry_name *find_name(uint32_t fourcc)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++)
+		if (get_be32((const uint8_t *)names[i].fourcc) == fourcc)
+			return &names[i];
+	return NULL;
 }
 
 void entry_read_info(const struct mp4_track *track, struct entry_info *ret)
 {
-	static const struct {
-		char fourcc[5];
-		const char *codec;
-	} names[] = {
-		{"hvc1", "hevc"},      {"hev1", "hevc"},      {"dvh1", "hevc"},
-		{"dvhe", "hevc"},      {"av01", "av1"},       {"vp08", "vp8"},
-		{"vp09", "vp9"},       {"mp4v", "mpeg4"},     {"apch", "prores"},
-		{"apcn", "prores"},    {"apcs", "prores"},    {"apco", "prores"},
-		{"ap4h", "prores"},    {"ap4x", "prores"},    {"AVdn", "dnxhd"},
-		{"s263", "h263"},      {"ac-3", "ac3"},       {"ec-3", "eac3"},
-		{"Opus", "opus"},      {"fLaC", "flac"},      {"alac", "alac"},
-		{".mp3", "mp3"},       {"samr", "amr_nb"},    {"sawb", "amr_wb"},
-		{"sowt", "pcm_s16le"}, {"twos", "pcm_s16be"}, {"lpcm", "pcm"},
-		{"in24", "pcm_s24"},   {"in32", "pcm_s32"},   {"ipcm", "pcm"},
-		{"raw ", "pcm_u8"},    {"ulaw", "pcm_mulaw"}, {"alaw", "pcm_alaw"},
-	};
 	static const char pictures[][5] = {"jpeg", "png ", "gif ", "tiff"};
+	const struct entry_name *name = find_name(track->codec);
+	struct child config;
 	char fourcc[5];
 
 	*ret = (struct entry_info){0};
@@ -181,63 +235,55 @@ void entry_read_info(const struct mp4_track *track, struct entry_info *ret)
 		fourcc[i] = c >= ' ' && c <= '~' && c != '"' && c != '\\' ? c : '?';
 	}
 	fourcc[4] = '\0';
-	snprintf(ret->codec, sizeof(ret->codec), "%s", track->codec ? fourcc : "unknown");
-	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++)
-		if (!strcmp(fourcc, names[i].fourcc))
-			snprintf(ret->codec, sizeof(ret->codec), "%s", names[i].codec);
+	snprintf(ret->codec, sizeof(ret->codec), "%s",
+		 name		? name->codec
+		 : track->codec ? fourcc
+				: "unknown");
 	for (size_t i = 0; i < SC_ARRAY_SIZE(pictures); i++)
 		ret->is_picture |= !strcmp(fourcc, pictures[i]);
 	ret->is_encrypted = !strcmp(fourcc, "encv") || !strcmp(fourcc, "enca") ||
 			    !strcmp(fourcc, "drmi") || !strcmp(fourcc, "drms");
-	if (!strcmp(fourcc, "avc1") || !strcmp(fourcc, "avc3"))
-		read_avc(track, ret);
-	if (!strcmp(fourcc, "mp4a"))
-		read_mp4a(track, ret);
-}
-
-static void put_sound_fields(struct buf *b, unsigned int channels, uint32_t rate)
-{
-	put_zeros(b, 6);
-	put_be16(b, 1); /* data reference */
-	put_zeros(b, 8);
-	put_be16(b, channels);
-	put_be16(b, 16); /* bits, by convention */
-	put_be32(b, 0);
-	put_be32(b, rate <= 0xffff ? rate << 16 : 0);
+	if (!name)
+		return;
+	ret->is_copyable = name->config[0] &&
+			   find_config(track, get_be32((const uint8_t *)name->config), &config);
+	if (!strcmp(name->config, "esds"))
+		read_esds(track, ret);
+	if (!strcmp(name->config, "avcC") || !strcmp(name->config, "hvcC"))
+		read_nal_length(track, ret);
+	if (track->codec == CODEC_QUICKTIME_MP3)
+		ret->is_copyable = sound_header_bytes(track) > 0;
 }
 
 static int copy_quicktime_sound(const struct mp4_track *t, struct buf *ret)
 {
-	unsigned int channels = get_be16(t->entry + 24);
-	struct child esds;
-	size_t entry, box;
+	struct entry_aac sound = {.channels = get_be16(t->entry + 24), .rate = t->timescale};
+	const struct entry_name *name = find_name(t->codec);
+	struct child config;
 
-	if (!find_esds(t, &esds))
-		return -EBADMSG;
 	if (get_be16(t->entry + 16) == 2 && t->entry_len >= 52)
-		channels = get_be32(t->entry + 48) & 0xffff;
-	put_be32(ret, 1);
-	entry = box_begin(ret, "mp4a");
-	put_sound_fields(ret, channels, t->timescale);
-	box = box_begin(ret, "esds");
-	buf_add(ret, esds.data, esds.len);
-	box_end(ret, box);
-	box_end(ret, entry);
-	return buf_error(ret);
+		sound.channels = get_be32(t->entry + 48) & 0xffff;
+	if (t->codec == CODEC_QUICKTIME_MP3)
+		return entry_build_sound("mp3", &sound, NULL, 0, ret);
+	if (!name || !find_config(t, get_be32((const uint8_t *)name->config), &config))
+		return -EBADMSG;
+	return entry_build_configured(name->fourcc, name->config, &sound, config.data, config.len,
+				      ret);
 }
 
 int entry_copy(const struct mp4_track *track, struct buf *ret)
 {
 	bool is_sound = track->handler == FOURCC('s', 'o', 'u', 'n');
 	size_t header = is_sound ? sound_header_bytes(track) : VIDEO_ENTRY_BYTES, end, start;
+	const struct entry_name *name = find_name(track->codec);
 	struct child unused;
 
-	if (!header || track->entry_len < header)
+	if (!header || track->entry_len < header || !name)
 		return -EBADMSG;
 	find_child(track->entry + header, track->entry_len - header, 0, &unused, &end);
 	if (is_sound && (header != SOUND_ENTRY_BYTES ||
 			 !find_child(track->entry + header, track->entry_len - header,
-				     FOURCC('e', 's', 'd', 's'), &unused, NULL)))
+				     get_be32((const uint8_t *)name->config), &unused, NULL)))
 		return copy_quicktime_sound(track, ret);
 	put_be32(ret, 1);
 	start = ret->len;
@@ -248,84 +294,4 @@ int entry_copy(const struct mp4_track *track, struct buf *ret)
 	ret->data[start + 14] = 0; /* the copy has one data reference only */
 	ret->data[start + 15] = 1;
 	return 0;
-}
-
-int entry_build_avc(const struct entry_avc *avc, struct buf *ret)
-{
-	size_t entry, box;
-
-	if (avc->avcc_len < 7 || avc->avcc[0] != 1)
-		return -EINVAL;
-	put_be32(ret, 1);
-	entry = box_begin(ret, "avc1");
-	put_zeros(ret, 6);
-	put_be16(ret, 1); /* data reference */
-	put_zeros(ret, 16);
-	put_be16(ret, avc->width);
-	put_be16(ret, avc->height);
-	put_be32(ret, 0x480000); /* 72 dpi */
-	put_be32(ret, 0x480000);
-	put_be32(ret, 0);
-	put_be16(ret, 1);   /* frames per sample */
-	put_zeros(ret, 32); /* compressor's name */
-	put_be16(ret, 24);
-	put_be16(ret, 0xffff);
-	box = box_begin(ret, "avcC");
-	buf_add(ret, avc->avcc, avc->avcc_len);
-	box_end(ret, box);
-	if (avc->primaries && (avc->primaries != 2 || avc->transfer != 2 || avc->matrix != 2)) {
-		box = box_begin(ret, "colr");
-		buf_add(ret, "nclx", 4);
-		put_be16(ret, avc->primaries);
-		put_be16(ret, avc->transfer);
-		put_be16(ret, avc->matrix);
-		put_u8(ret, avc->is_full_range ? 0x80 : 0);
-		box_end(ret, box);
-	}
-	if (avc->pixel_width && avc->pixel_height) {
-		box = box_begin(ret, "pasp");
-		put_be32(ret, avc->pixel_width);
-		put_be32(ret, avc->pixel_height);
-		box_end(ret, box);
-	}
-	box_end(ret, entry);
-	return buf_error(ret);
-}
-
-static void put_descriptor(struct buf *b, unsigned int tag, size_t len)
-{
-	put_u8(b, tag);
-	put_u8(b, (unsigned int)(len >> 21 & 0x7f) | 0x80);
-	put_u8(b, (unsigned int)(len >> 14 & 0x7f) | 0x80);
-	put_u8(b, (unsigned int)(len >> 7 & 0x7f) | 0x80);
-	put_u8(b, (unsigned int)(len & 0x7f));
-}
-
-int entry_build_aac(const struct entry_aac *aac, struct buf *ret)
-{
-	size_t entry, box, config = 5 + aac->config_len, decoder = 5 + 13 + config;
-
-	if (aac->config_len < 2 || aac->config_len > 4096 || !aac->channels || aac->channels > 64 ||
-	    !aac->rate)
-		return -EINVAL;
-	put_be32(ret, 1);
-	entry = box_begin(ret, "mp4a");
-	put_sound_fields(ret, aac->channels, aac->rate);
-	box = box_begin_full(ret, "esds", 0, 0);
-	put_descriptor(ret, 3, 3 + decoder + 5 + 1);
-	put_be16(ret, 0);
-	put_u8(ret, 0);
-	put_descriptor(ret, 4, 13 + config);
-	put_u8(ret, ESDS_AAC);
-	put_u8(ret, 0x15); /* a sound stream */
-	put_be24(ret, 0);
-	put_be32(ret, aac->bit_rate);
-	put_be32(ret, aac->bit_rate);
-	put_descriptor(ret, 5, aac->config_len);
-	buf_add(ret, aac->config, aac->config_len);
-	put_descriptor(ret, 6, 1);
-	put_u8(ret, 2); /* as MP4 has it */
-	box_end(ret, box);
-	box_end(ret, entry);
-	return buf_error(ret);
 }

@@ -170,7 +170,7 @@ static void put_stss(struct buf *b, const struct mp4_out_track *t)
 	box_end(b, box);
 }
 
-/* Each sample can be decoded once the one before it was: distance -1. */
+/* Each sample can be decoded once those before it were: a distance below 0. */
 static void put_roll(struct buf *b, const struct mp4_out_track *t)
 {
 	size_t box = box_begin_full(b, "sgpd", 1, 0);
@@ -178,7 +178,7 @@ static void put_roll(struct buf *b, const struct mp4_out_track *t)
 	buf_add(b, "roll", 4);
 	put_be32(b, 2); /* default_length */
 	put_be32(b, 1);
-	put_be16(b, 0xffff);
+	put_be16(b, (unsigned int)-(int)t->preroll);
 	box_end(b, box);
 	box = box_begin_full(b, "sbgp", 0, 0);
 	buf_add(b, "roll", 4);
@@ -267,7 +267,7 @@ static void put_minf(struct header_state *state, struct buf *b, const struct mp4
 	put_stts(state, b, t);
 	put_ctts(state, b, t, shift);
 	put_stss(b, t);
-	if (t->is_rolling)
+	if (t->preroll)
 		put_roll(b, t);
 	put_stsz(b, t);
 	put_chunks(state, b, t);

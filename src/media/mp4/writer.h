@@ -47,8 +47,8 @@ struct mp4_out_track {
 	int64_t shown_start;
 	int64_t shown_end;
 	int64_t delay;   /* presentation begins so late, in the movie's timescale; >= 0 */
-	bool is_rolling; /* sound whose packet n needs packet n-1 first (AAC): marked by sgpd "roll"
-			  */
+	unsigned int preroll; /* sound whose packet n needs so many before it first (AAC: 1): marked
+			       * by sgpd "roll"; 0: none */
 	uint16_t alternate_group;
 	uint32_t flags;           /* of tkhd; 0 means enabled, in movie and preview */
 	int32_t matrix[9];        /* of tkhd; all 0 means upright */
