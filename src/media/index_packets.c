@@ -16,6 +16,9 @@
 #include "packets.h"
 #include "source.h"
 
+/* A step of the clock beyond it is no pause. */
+#define CLOCK_GAP_SECONDS 10
+
 struct scan_track {
 	struct index_sample *samples; /* owned; pts in the stream's own ticks */
 	size_t n, cap;
@@ -24,6 +27,9 @@ struct scan_track {
 	bool has_hidden; /* packets that an edit list hides */
 	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
 	int64_t last_ticks; /* duration of the packet with the largest pts; 0 unknown */
+	bool is_fields;     /* half pictures come one by one */
+	bool is_jumping;    /* its clock goes back */
+	int64_t max_dts;    /* so far */
 	bool is_packed;     /* two frames of MPEG-4 in one packet */
 	uint8_t head[16];   /* of the first packet */
 	size_t head_len;    /* that packet's whole size */
@@ -88,6 +94,21 @@ static void keep_head(struct scan_track *t, const AVPacket *packet)
 	memcpy(t->head, packet->data, t->head_len < sizeof(t->head) ? t->head_len : sizeof(t->head));
 }
 
+/* What a broadcast stream may do that clips cannot: its clock jumps, its packets are fields. */
+static void note_clock(struct scan_track *t, const AVStream *st, const struct index_sample *s,
+		       bool has_dts)
+{
+	const struct AVCodecParserContext *parser = av_stream_get_parser(st);
+
+	t->is_fields |= parser && (parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
+				   parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
+	if (!has_dts)
+		return;
+	t->is_jumping |= t->n && (s->dts < t->max_dts ||
+				  (s->dts - t->max_dts) / st->time_base.den > CLOCK_GAP_SECONDS);
+	t->max_dts = t->n && t->max_dts > s->dts ? t->max_dts : s->dts;
+}
+
 static int scan_add(struct scan *scan, size_t number)
 {
 	struct scan_track *t = &scan->tracks[number];
@@ -116,6 +137,7 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 	s->is_gradual = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
+	note_clock(t, st, s, packet->dts != AV_NOPTS_VALUE);
 	look_at_keyframe(st, packet, t, s);
 	keep_head(t, packet);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
@@ -447,6 +469,10 @@ static int add_track(struct scan *scan, size_t number)
 		t->obstacle = "edited in several parts";
 	if (t->is_video && from->lacks_pts)
 		t->obstacle = "without the times at which frames are shown";
+	if (t->is_video && from->is_jumping)
+		t->obstacle = "with a clock that jumps";
+	if (t->is_video && from->is_fields)
+		t->obstacle = "coded field by field";
 	if (from->is_packed)
 		t->obstacle = OBSTACLE_PACKED;
 	r = describe(st, from, t);

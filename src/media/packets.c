@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "annexb.h"
 #include "source.h"
 
 bool packet_stream_is_picture(const AVStream *st)
@@ -92,6 +93,85 @@ static int open_streams(struct packet_reader *reader, struct error *e)
 	return 0;
 }
 
+/* AAC with a header in each packet and no description of the stream. */
+static int open_adts(struct packet_reader *reader, size_t number)
+{
+	const AVBitStreamFilter *filter = av_bsf_get_by_name("aac_adtstoasc");
+	AVStream *st = reader->streams[number];
+	AVBSFContext *bsf;
+	int r;
+
+	if (!filter)
+		return 0; /* then it stays without a description, and is refused */
+	if (av_bsf_alloc(filter, &reader->adts[number]) < 0)
+		return -ENOMEM;
+	bsf = reader->adts[number];
+	r = avcodec_parameters_copy(bsf->par_in, st->codecpar);
+	if (r == 0) {
+		bsf->time_base_in = st->time_base;
+		r = av_bsf_init(bsf);
+	}
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int open_forms(struct packet_reader *reader, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < reader->n_streams && r == 0; i++) {
+		AVCodecParameters *par = reader->streams[i]->codecpar;
+
+		if (par->codec_id == AV_CODEC_ID_AAC && !par->extradata_size)
+			r = open_adts(reader, i);
+		if (!annexb_is(par))
+			continue;
+		r = annexb_convert_parameters(par);
+		reader->is_annexb[i] = r == 0;
+		r = r == -ENOMEM ? r : 0;
+	}
+	return r < 0 ? error_from_errno(e, r, "opening the upload") : 0;
+}
+
+/* The first packet behind the filter brings the stream's description. */
+static int keep_description(struct packet_reader *reader, size_t number)
+{
+	AVCodecParameters *par = reader->streams[number]->codecpar;
+	size_t size = 0;
+	const uint8_t *data =
+		av_packet_get_side_data(reader->packet, AV_PKT_DATA_NEW_EXTRADATA, &size);
+
+	if (!data || !size || size > 4096 || par->extradata_size)
+		return 0;
+	par->extradata = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
+	if (!par->extradata)
+		return -ENOMEM;
+	memcpy(par->extradata, data, size);
+	par->extradata_size = (int)size;
+	return 0;
+}
+
+/** @return 1, 0: the packet holds nothing that MP4 could, -ENOMEM */
+static int convert_packet(struct packet_reader *reader, size_t number)
+{
+	int r;
+
+	if (reader->is_annexb[number]) {
+		r = annexb_convert_packet(reader->packet);
+		return r == -ENOMEM ? r : r == 0;
+	}
+	if (!reader->adts[number])
+		return 1;
+	r = av_bsf_send_packet(reader->adts[number], reader->packet);
+	if (r == 0)
+		r = av_bsf_receive_packet(reader->adts[number], reader->packet);
+	if (r == AVERROR(ENOMEM))
+		return -ENOMEM;
+	if (r < 0)
+		return 0;
+	r = keep_description(reader, number);
+	return r < 0 ? r : 1;
+}
+
 int packet_reader_open(int fd, const struct media_listener *listener, struct error *e,
 		       struct packet_reader **ret)
 {
@@ -105,6 +185,8 @@ int packet_reader_open(int fd, const struct media_listener *listener, struct err
 	r = av_input_open(fd, listener, e, &reader->input);
 	if (r == 0)
 		r = open_streams(reader, e);
+	if (r == 0)
+		r = open_forms(reader, e);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(reader);
@@ -115,6 +197,8 @@ void packet_reader_close(struct packet_reader *reader)
 {
 	if (!reader)
 		return;
+	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++)
+		av_bsf_free(&reader->adts[i]);
 	av_packet_free(&reader->packet);
 	av_input_close(reader->input);
 	free(reader);
@@ -138,8 +222,13 @@ int packet_reader_next(struct packet_reader *reader, size_t *ret_track, struct e
 		}
 		for (size_t i = 0; i < reader->n_streams; i++)
 			if (reader->streams[i]->index == reader->packet->stream_index) {
+				r = convert_packet(reader, i);
+				if (r < 0)
+					return error_from_errno(e, r, "reading the upload");
 				*ret_track = i;
-				return 1;
+				if (r > 0)
+					return 1;
+				break;
 			}
 	}
 }

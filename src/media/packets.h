@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A source's packets in the order of the file, twice the same: the first scan makes an index of
- * them, the second puts them into clips. Private to src/media. One thread.
+ * them, the second puts them into clips. They are in MP4's form: what a broadcast stream says with
+ * start codes and ADTS headers is said as MP4 does. Private to src/media. One thread.
  */
 #pragma once
+
+#include <libavcodec/bsf.h>
 
 #include "av.h"
 #include "index.h"
@@ -14,6 +17,9 @@ struct packet_reader {
 	/* The kept streams: at most one video, it comes first. */
 	AVStream *streams[INDEX_MAX_TRACKS];
 	size_t n_streams;
+	/* How packets come into MP4's form where they have another; NULL, false: as they are. */
+	bool is_annexb[INDEX_MAX_TRACKS];
+	AVBSFContext *adts[INDEX_MAX_TRACKS]; /* owned */
 	int64_t declared_us; /* duration as the header claims it; 0: it says nothing */
 };
 

@@ -33,6 +33,7 @@ files=(
 	codec-mpeg2-eac3.mp4 codec-mpeg2-eac3.mkv
 	codec-mpeg4-alac.mov codec-mpeg4-alac.mkv
 	codec-h264-mp3.mov
+	codec-h264-aac.ts codec-h264-mp2.ts codec-hevc-ac3.ts codec-mpeg2-mp2.ts
 )
 used=()
 for name in "${files[@]}"; do

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Start codes to lengths: ISO/IEC 14496-10 annex B, 23008-2 annex B, 14496-15. */
+#include "annexb.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libavutil/mem.h>
+#include <libavutil/pixdesc.h>
+
+#include "encode_spool.h"
+#include "mp4/bytes.h"
+
+#define HEVC_VPS 32
+#define HEVC_PPS 34
+#define SETS_MAX 16
+
+struct unit {
+	const uint8_t *data;
+	size_t len;
+};
+
+static bool is_start(const uint8_t *p)
+{
+	return !p[0] && !p[1] && p[2] == 1;
+}
+
+/* The next unit that holds anything; without the zeros that may stand before the next code. */
+static bool next_unit(const uint8_t *data, size_t len, size_t *at, struct unit *ret)
+{
+	size_t i = *at;
+
+	for (;;) {
+		size_t start, end;
+
+		while (i + 3 < len && !is_start(data + i))
+			i++;
+		if (i + 3 >= len)
+			return false;
+		start = end = i + 3;
+		while (end < len && !(end + 3 <= len && is_start(data + end)))
+			end++;
+		*at = i = end;
+		while (end > start && !data[end - 1])
+			end--;
+		if (end > start) {
+			*ret = (struct unit){data + start, end - start};
+			return true;
+		}
+	}
+}
+
+bool annexb_is(const AVCodecParameters *par)
+{
+	return (par->codec_id == AV_CODEC_ID_H264 || par->codec_id == AV_CODEC_ID_HEVC) &&
+	       par->extradata_size > 4 && !par->extradata[0] && !par->extradata[1];
+}
+
+/* The beginning of a sequence parameter set, without the bytes that keep start codes out. */
+static bool unescape(const struct unit *unit, uint8_t *ret, size_t want)
+{
+	size_t zeros = 0, n = 0;
+
+	for (size_t i = 0; i < unit->len && n < want; i++) {
+		if (zeros >= 2 && unit->data[i] == 3) {
+			zeros = 0;
+			continue;
+		}
+		zeros = unit->data[i] ? 0 : zeros + 1;
+		ret[n++] = unit->data[i];
+	}
+	return n == want;
+}
+
+static void put_sets(struct buf *b, const struct unit *units, size_t n, unsigned int type)
+{
+	unsigned int count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += (units[i].data[0] >> 1 & 63) == type;
+	put_u8(b, 0x80 | type); /* all of them are here */
+	put_be16(b, count);
+	for (size_t i = 0; i < n; i++) {
+		if ((units[i].data[0] >> 1 & 63) != type)
+			continue;
+		put_be16(b, (unsigned int)units[i].len);
+		buf_add(b, units[i].data, units[i].len);
+	}
+}
+
+static int build_hvcc(const AVCodecParameters *par, struct buf *ret)
+{
+	const AVPixFmtDescriptor *format = av_pix_fmt_desc_get((enum AVPixelFormat)par->format);
+	struct unit units[SETS_MAX], unit;
+	uint8_t sps[2 + 1 + 12];
+	unsigned int found = 0, chroma;
+	size_t n = 0, at = 0;
+
+	while (next_unit(par->extradata, (size_t)par->extradata_size, &at, &unit)) {
+		unsigned int type = unit.data[0] >> 1 & 63;
+
+		if (type < HEVC_VPS || type > HEVC_PPS || unit.len > UINT16_MAX || n == SETS_MAX)
+			continue;
+		if (type == HEVC_VPS + 1 && !unescape(&unit, sps, sizeof(sps)))
+			return -EBADMSG;
+		found |= 1u << (type - HEVC_VPS);
+		units[n++] = unit;
+	}
+	if (found != 7 || !format)
+		return -EBADMSG;
+	chroma = format->nb_components == 1 ? 0
+		 : format->log2_chroma_h    ? 1
+		 : format->log2_chroma_w    ? 2
+					    : 3;
+	put_u8(ret, 1);
+	buf_add(ret, sps + 3, 12); /* profile, tier, level */
+	put_be16(ret, 0xf000);
+	put_u8(ret, 0xfc);
+	put_u8(ret, 0xfc | chroma);
+	put_u8(ret, 0xf8 | ((unsigned int)format->comp[0].depth - 8));
+	put_u8(ret, 0xf8 | ((unsigned int)format->comp[0].depth - 8));
+	put_be16(ret, 0);
+	put_u8(ret, ((sps[2] >> 1 & 7) + 1u) << 3 | (sps[2] & 1u) << 2 | 3);
+	put_u8(ret, 3);
+	for (unsigned int type = HEVC_VPS; type <= HEVC_PPS; type++)
+		put_sets(ret, units, n, type);
+	return buf_error(ret);
+}
+
+int annexb_convert_parameters(AVCodecParameters *par)
+{
+	auto_buf struct buf config = BUF_EMPTY;
+	uint8_t *copy;
+	int r = par->codec_id == AV_CODEC_ID_HEVC
+			? build_hvcc(par, &config)
+			: spool_build_avcc(par->extradata, (size_t)par->extradata_size, &config);
+
+	if (r < 0)
+		return r;
+	copy = av_mallocz(config.len + AV_INPUT_BUFFER_PADDING_SIZE);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, config.data, config.len);
+	av_freep(&par->extradata);
+	par->extradata = copy;
+	par->extradata_size = (int)config.len;
+	return 0;
+}
+
+int annexb_convert_packet(AVPacket *packet)
+{
+	size_t len = (size_t)packet->size, at = 0, size = 0;
+	AVBufferRef *buffer;
+	struct unit unit;
+	uint8_t *out;
+
+	while (next_unit(packet->data, len, &at, &unit))
+		size += 4 + unit.len;
+	if (!size || size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE)
+		return -EBADMSG;
+	buffer = av_buffer_allocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
+	if (!buffer)
+		return -ENOMEM;
+	at = 0;
+	out = buffer->data;
+	while (next_unit(packet->data, len, &at, &unit)) {
+		set_be32(out, (uint32_t)unit.len);
+		memcpy(out + 4, unit.data, unit.len);
+		out += 4 + unit.len;
+	}
+	av_buffer_unref(&packet->buf);
+	packet->buf = buffer;
+	packet->data = buffer->data;
+	packet->size = (int)size;
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * H.264 and HEVC as broadcast has them, NAL units between start codes, to MP4's form: each behind
+ * its length in four bytes, the parameter sets also in a configuration. Private to src/media.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <libavcodec/avcodec.h>
+
+/** Whether a stream comes with start codes; it must have been probed. */
+bool annexb_is(const AVCodecParameters *par);
+
+/**
+ * Put MP4's configuration (avcC, hvcC) in the place of the parameter sets.
+ * @return 0, -ENOMEM, -EBADMSG (they are not there)
+ */
+int annexb_convert_parameters(AVCodecParameters *par);
+
+/** Put lengths in the place of start codes. @return 0, -ENOMEM, -EBADMSG (nothing in it) */
+int annexb_convert_packet(AVPacket *packet);
