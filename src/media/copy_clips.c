@@ -7,6 +7,8 @@
 #include "storyclip/common/hook.h"
 
 #define HIDDEN_WARNING_US 2000000
+/* So much sound beside the picture is no matter of whole packets any more. */
+#define BARE_SOUND_US 100000
 
 static int refuse_codec(const struct index_track *t, const char *mode_name, struct error *e)
 {
@@ -21,8 +23,9 @@ static int refuse_codec(const struct index_track *t, const char *mode_name, stru
  * The tracks that are copied: the picture and all sound that MP4 can hold. Other sound is left
  * out beside that, and refused when there is no other.
  */
-static int select_tracks(const struct media_index *index, const char *mode_name, struct error *e,
-			 struct copy_selection *selection, char **ret_dropped)
+static int select_tracks(const struct media_index *index, const struct media_listener *listener,
+			 const char *mode_name, struct error *e, struct copy_selection *selection,
+			 char **ret_dropped)
 {
 	auto_buf struct buf dropped = BUF_EMPTY;
 	const struct index_track *refused = NULL;
@@ -46,6 +49,11 @@ static int select_tracks(const struct media_index *index, const char *mode_name,
 	}
 	if (refused && !n_sound)
 		return refuse_codec(refused, mode_name, e);
+	if (refused)
+		listener_warning(listener,
+				 "the sound in %s (stream %u) is left out, as an MP4 cannot hold it; "
+				 "'encode' keeps it",
+				 refused->codec, refused->number);
 	if (!dropped.len)
 		buf_add_str(&dropped, "[]");
 	*ret_dropped = buf_take(&dropped, NULL);
@@ -114,6 +122,45 @@ static void note_hidden_head(void *context, const struct artifact *artifact)
 		heads->made(heads->made_context, artifact);
 }
 
+/* Clips last as long as the picture: sound before its first or behind its last frame is in none. */
+static void warn_of_bare_sound(const struct media_source *source,
+			       const struct copy_selection *selection, const struct copy_cut *cuts,
+			       size_t n_cuts)
+{
+	const struct index_track *picture = index_video(source->index);
+	bool is_first = false, is_last = false;
+	int64_t start, end;
+
+	if (!picture)
+		return;
+	for (size_t i = 0; i < n_cuts; i++) {
+		is_first |= cuts[i].start == picture->shown_start;
+		is_last |= cuts[i].end == picture->shown_end;
+	}
+	start = index_ticks_to_us(picture->shown_start, picture->timescale);
+	end = index_ticks_to_us(picture->shown_end, picture->timescale);
+	for (size_t i = 0; i < selection->n_tracks; i++) {
+		const struct index_track *t = &source->index->tracks[selection->tracks[i]];
+		int64_t from = index_ticks_to_us(t->shown_start, t->timescale);
+		int64_t to = index_ticks_to_us(t->shown_end, t->timescale);
+
+		if (t->is_video)
+			continue;
+		if (is_first && start - from > BARE_SOUND_US)
+			listener_warning(source->listener,
+					 "the sound (stream %u) from %.3f s to %.3f s, before the "
+					 "first frame, is in no clip",
+					 t->number, (double)from / 1e6,
+					 (double)(to < start ? to : start) / 1e6);
+		if (is_last && to - end > BARE_SOUND_US)
+			listener_warning(source->listener,
+					 "the sound (stream %u) from %.3f s to %.3f s, behind the "
+					 "last frame, is in no clip",
+					 t->number, (double)(from > end ? from : end) / 1e6,
+					 (double)to / 1e6);
+	}
+}
+
 int copy_clips(struct media_source *source, const char *mode_name, const struct copy_cut *cuts,
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
 {
@@ -123,9 +170,10 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	struct clip_set set;
 	int r;
 
-	r = select_tracks(source->index, mode_name, e, &selection, &dropped);
+	r = select_tracks(source->index, source->listener, mode_name, e, &selection, &dropped);
 	if (r < 0)
 		return r;
+	warn_of_bare_sound(source, &selection, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
 		    ? copy_clips_by_packets(source, &selection, cuts, n_cuts, dropped, &set, e)

@@ -24,6 +24,9 @@ compare_clips "$(media vfr.mp4)" "$MNT/jobs/vfr.mp4/clips" --mode exact \
 
 run vp8.mkv exact && sc_failed vp8.mkv UNSUPPORTED_CODEC
 contains "$(status_of vp8.mkv .message)" vp8
+# sound that goes on without a picture is in no clip, and the job says so
+run longsound.mp4 exact && sc_done longsound.mp4
+contains "$(status_of longsound.mp4 '.warnings|tostring')" "behind the last frame"
 for name in truncated.mp4 noindex.mp4; do
 	run $name exact && sc_failed $name UPLOAD_INCOMPLETE
 done
