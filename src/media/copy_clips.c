@@ -50,10 +50,11 @@ static int select_tracks(const struct media_index *index, const struct media_lis
 	if (refused && !n_sound)
 		return refuse_codec(refused, mode_name, e);
 	if (refused)
-		listener_warning(listener,
-				 "the sound in %s (stream %u) is left out, as an MP4 cannot hold it; "
-				 "'encode' keeps it",
-				 refused->codec, refused->number);
+		listener_warning(
+			listener,
+			"the sound in %s (stream %u) is left out, as an MP4 cannot hold it; "
+			"'encode' keeps it",
+			refused->codec, refused->number);
 	if (!dropped.len)
 		buf_add_str(&dropped, "[]");
 	*ret_dropped = buf_take(&dropped, NULL);

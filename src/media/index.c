@@ -229,10 +229,10 @@ static unsigned int sound_preroll(const struct index_track *t)
 		unsigned int packets;
 		unsigned int ms; /* at least as much */
 	} needs[] = {
-		{"aac", 1, 0},	/* halves overlap */
-		{"mp2", 1, 0},	/* the filter's memory */
-		{"mp3", 9, 0},	/* the bit reservoir reaches so far back at low rates */
-		{"ac3", 1, 0},	/* halves overlap */
+		{"aac", 1, 0},  /* halves overlap */
+		{"mp2", 1, 0},  /* the filter's memory */
+		{"mp3", 9, 0},  /* the bit reservoir reaches so far back at low rates */
+		{"ac3", 1, 0},  /* halves overlap */
 		{"eac3", 1, 0}, /* the same */
 		{"opus", 8, 80} /* its standard's convergence */
 	};

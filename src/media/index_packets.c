@@ -91,14 +91,16 @@ static void keep_head(struct scan_track *t, const AVPacket *packet)
 	if (t->n || packet->size <= 0)
 		return;
 	t->head_len = (size_t)packet->size;
-	memcpy(t->head, packet->data, t->head_len < sizeof(t->head) ? t->head_len : sizeof(t->head));
+	memcpy(t->head, packet->data,
+	       t->head_len < sizeof(t->head) ? t->head_len : sizeof(t->head));
 }
 
 /* What a broadcast stream may do that clips cannot: its clock jumps, its packets are fields. */
 static void note_clock(struct scan_track *t, const AVStream *st, const struct index_sample *s,
-		       bool has_dts)
+		       bool is_annexb, bool has_dts)
 {
-	const struct AVCodecParserContext *parser = av_stream_get_parser(st);
+	/* Other containers hold both fields in a packet, whatever the parser says of the first. */
+	const struct AVCodecParserContext *parser = is_annexb ? av_stream_get_parser(st) : NULL;
 
 	t->is_fields |= parser && (parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
 				   parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
@@ -137,7 +139,7 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 	s->is_gradual = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
-	note_clock(t, st, s, packet->dts != AV_NOPTS_VALUE);
+	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
 	look_at_keyframe(st, packet, t, s);
 	keep_head(t, packet);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
@@ -187,7 +189,8 @@ static int derive_dts(struct index_track *t)
 	return 0;
 }
 
-/* What the first packet or the description says about the samples of sound in a packet; 0: nothing. */
+/* What the first packet or the description says about the samples of sound in a packet; 0: nothing.
+ */
 static int64_t told_samples(const AVCodecParameters *par, const struct scan_track *from)
 {
 	static const int opus_silk[] = {480, 960, 1920, 2880}, blocks[] = {1, 2, 3, 6};
@@ -209,9 +212,9 @@ static int64_t told_samples(const AVCodecParameters *par, const struct scan_trac
 			       ? extra[0] << 8 | extra[1]
 			       : 0;
 	case AV_CODEC_ID_ALAC:
-		return par->extradata_size >= 36 ? extra[12] << 24 | extra[13] << 16 |
-							   extra[14] << 8 | extra[15]
-						 : 0;
+		return par->extradata_size >= 36
+			       ? extra[12] << 24 | extra[13] << 16 | extra[14] << 8 | extra[15]
+			       : 0;
 	case AV_CODEC_ID_OPUS: /* RFC 6716, 3.1 */
 		frames = (from->head[0] & 3) == 0   ? 1
 			 : (from->head[0] & 3) == 3 ? from->head[1] & 63
@@ -274,8 +277,7 @@ static void smooth_sound(struct index_track *t, int64_t step, int64_t slack)
 	}
 }
 
-static void complete_sound(const AVStream *st, const struct scan_track *from,
-			   struct index_track *t)
+static void complete_sound(const AVStream *st, const struct scan_track *from, struct index_track *t)
 {
 	uint32_t rate = (uint32_t)st->codecpar->sample_rate;
 	int64_t step, slack;
@@ -324,7 +326,9 @@ static bool describe_vp9(const AVCodecParameters *par, uint8_t vpcc[8])
 		.height = (uint32_t)par->height,
 		.profile = (unsigned int)par->profile,
 		.bit_depth = (unsigned int)format->comp[0].depth,
-		.chroma = format->log2_chroma_h ? 1 : format->log2_chroma_w ? 2 : 3,
+		.chroma = format->log2_chroma_h   ? 1
+			  : format->log2_chroma_w ? 2
+						  : 3,
 		.primaries = (unsigned int)par->color_primaries,
 		.transfer = (unsigned int)par->color_trc,
 		.matrix = (unsigned int)par->color_space,

@@ -92,7 +92,8 @@ static void read_back(const char *handler, const struct buf *stsd, struct entry_
 
 static void test_built_entries(void)
 {
-	static const uint8_t hvcc[23] = {1, [21] = 3}, av1c[4] = {0x81}, esds[5] = {0, 0, 1, 0xb0, 1};
+	static const uint8_t hvcc[23] = {1, [21] = 3}, av1c[4] = {0x81},
+			     esds[5] = {0, 0, 1, 0xb0, 1};
 	static const uint8_t opus[19] = "OpusHead\1\2\70\1\200\273\0\0\0\0", info[34] = {16};
 	static const uint8_t ac3[8] = {0x0b, 0x77, 0, 0, 0x14, 0x40, 0x43, 0xe1};
 	static const uint8_t eac3[8] = {0x0b, 0x77, 0, 3, 0x34, 0x80, 0, 0};

@@ -175,42 +175,18 @@ static const struct entry_name {
 	const char *codec;
 	char config[5];
 } names[] = {
-	{"avc1", "h264", "avcC"},
-	{"avc3", "h264", "avcC"},
-	{"hvc1", "hevc", "hvcC"},
-	{"hev1", "hevc", "hvcC"},
-	{"dvh1", "hevc", "hvcC"},
-	{"dvhe", "hevc", "hvcC"},
-	{"av01", "av1", "av1C"},
-	{"vp08", "vp8", ""},
-	{"vp09", "vp9", "vpcC"},
-	{"mp4v", "mpeg4", "esds"},
-	{"mp4a", "mp4a", "esds"},
-	{"apch", "prores", ""},
-	{"apcn", "prores", ""},
-	{"apcs", "prores", ""},
-	{"apco", "prores", ""},
-	{"ap4h", "prores", ""},
-	{"ap4x", "prores", ""},
-	{"AVdn", "dnxhd", ""},
-	{"s263", "h263", ""},
-	{"ac-3", "ac3", "dac3"},
-	{"ec-3", "eac3", "dec3"},
-	{"Opus", "opus", "dOps"},
-	{"fLaC", "flac", "dfLa"},
-	{"alac", "alac", "alac"},
-	{".mp3", "mp3", ""},
-	{"samr", "amr_nb", ""},
-	{"sawb", "amr_wb", ""},
-	{"sowt", "pcm_s16le", ""},
-	{"twos", "pcm_s16be", ""},
-	{"lpcm", "pcm", ""},
-	{"in24", "pcm_s24", ""},
-	{"in32", "pcm_s32", ""},
-	{"ipcm", "pcm", ""},
-	{"raw ", "pcm_u8", ""},
-	{"ulaw", "pcm_mulaw", ""},
-	{"alaw", "pcm_alaw", ""},
+	{"avc1", "h264", "avcC"},  {"avc3", "h264", "avcC"},  {"hvc1", "hevc", "hvcC"},
+	{"hev1", "hevc", "hvcC"},  {"dvh1", "hevc", "hvcC"},  {"dvhe", "hevc", "hvcC"},
+	{"av01", "av1", "av1C"},   {"vp08", "vp8", ""},       {"vp09", "vp9", "vpcC"},
+	{"mp4v", "mpeg4", "esds"}, {"mp4a", "mp4a", "esds"},  {"apch", "prores", ""},
+	{"apcn", "prores", ""},    {"apcs", "prores", ""},    {"apco", "prores", ""},
+	{"ap4h", "prores", ""},    {"ap4x", "prores", ""},    {"AVdn", "dnxhd", ""},
+	{"s263", "h263", ""},      {"ac-3", "ac3", "dac3"},   {"ec-3", "eac3", "dec3"},
+	{"Opus", "opus", "dOps"},  {"fLaC", "flac", "dfLa"},  {"alac", "alac", "alac"},
+	{".mp3", "mp3", ""},       {"samr", "amr_nb", ""},    {"sawb", "amr_wb", ""},
+	{"sowt", "pcm_s16le", ""}, {"twos", "pcm_s16be", ""}, {"lpcm", "pcm", ""},
+	{"in24", "pcm_s24", ""},   {"in32", "pcm_s32", ""},   {"ipcm", "pcm", ""},
+	{"raw ", "pcm_u8", ""},    {"ulaw", "pcm_mulaw", ""}, {"alaw", "pcm_alaw", ""},
 };
 
 static const struct entry_name *find_name(uint32_t fourcc)
@@ -236,7 +212,7 @@ void entry_read_info(const struct mp4_track *track, struct entry_info *ret)
 	}
 	fourcc[4] = '\0';
 	snprintf(ret->codec, sizeof(ret->codec), "%s",
-		 name		? name->codec
+		 name           ? name->codec
 		 : track->codec ? fourcc
 				: "unknown");
 	for (size_t i = 0; i < SC_ARRAY_SIZE(pictures); i++)

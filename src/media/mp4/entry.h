@@ -9,7 +9,7 @@
 #include "storyclip/common/buf.h"
 
 struct entry_info {
-	char codec[24]; /* as libavcodec names it where known, else the fourcc */
+	char codec[24];   /* as libavcodec names it where known, else the fourcc */
 	bool is_copyable; /* an MP4 can hold it, and all that its decoder needs is there */
 	bool is_picture;  /* a still: cover art */
 	bool is_encrypted;
@@ -27,11 +27,11 @@ void entry_read_info(const struct mp4_track *track, struct entry_info *ret);
 int entry_copy(const struct mp4_track *track, struct buf *ret);
 
 /* Object types of esds. */
-#define ESDS_AAC	    0x40
+#define ESDS_AAC            0x40
 #define ESDS_AAC_MPEG2_MAIN 0x66
 #define ESDS_AAC_MPEG2_SSR  0x68
-#define ESDS_MP3_LOW	    0x69 /* at the sampling rates of MPEG-2 */
-#define ESDS_MP3	    0x6b
+#define ESDS_MP3_LOW        0x69 /* at the sampling rates of MPEG-2 */
+#define ESDS_MP3            0x6b
 
 /** A picture's description; of other codecs avcc is what their own box holds. */
 struct entry_avc {

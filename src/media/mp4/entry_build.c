@@ -149,9 +149,8 @@ void entry_build_vpcc(const struct entry_vp9 *vp9, uint8_t ret[8])
 	static const struct {
 		uint32_t samples;
 		unsigned int level;
-	} levels[] = {{36864, 10},   {73728, 11},   {122880, 20},  {245760, 21},
-		      {552960, 30},  {983040, 31},  {2228224, 41}, {8912896, 52},
-		      {35651584, 62}};
+	} levels[] = {{36864, 10},  {73728, 11},   {122880, 20},  {245760, 21},  {552960, 30},
+		      {983040, 31}, {2228224, 41}, {8912896, 52}, {35651584, 62}};
 	uint64_t samples = (uint64_t)vp9->width * vp9->height;
 	unsigned int level = 62;
 
@@ -315,8 +314,8 @@ int entry_build_sound(const char *codec, const struct entry_aac *sound, const ui
 		const char *codec;
 		int (*build)(const struct entry_aac *sound, struct buf *ret);
 	} builders[] = {
-		{"aac", entry_build_aac}, {"mp3", build_mpeg},	{"mp2", build_mpeg},
-		{"opus", build_opus},	  {"flac", build_flac}, {"alac", build_alac},
+		{"aac", entry_build_aac}, {"mp3", build_mpeg},  {"mp2", build_mpeg},
+		{"opus", build_opus},     {"flac", build_flac}, {"alac", build_alac},
 	};
 
 	if (!sound->channels || sound->channels > 64 || !sound->rate)

@@ -128,11 +128,8 @@ void keyframe_read(const char *codec, const uint8_t *data, size_t len, unsigned 
 		const char *codec;
 		void (*read)(const uint8_t *data, size_t len, struct nal_picture *ret);
 	} readers[] = {
-		{"av1", read_av1},
-		{"vp9", read_vp9},
-		{"mpeg4", read_mpeg4},
-		{"mpeg2video", read_mpeg2},
-		{"mpeg1video", read_mpeg2},
+		{"av1", read_av1},          {"vp9", read_vp9},          {"mpeg4", read_mpeg4},
+		{"mpeg2video", read_mpeg2}, {"mpeg1video", read_mpeg2},
 	};
 
 	*ret = (struct nal_picture){.recovery_frames = -1};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether decoding can begin at a sample, read from its first bytes, for every codec that is copied:
- * containers mark too much (or, without a table, everything). No libav, no I/O.
+ * Whether decoding can begin at a sample, read from its first bytes, for every codec that is
+ * copied: containers mark too much (or, without a table, everything). No libav, no I/O.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ void keyframe_read(const char *codec, const uint8_t *data, size_t len, unsigned 
 		   struct nal_picture *ret);
 
 /**
- * Whether the bytes (a sample, or the stream's description) say that frames of MPEG-4 are packed two
- * into one sample, as some writers of AVI do: such samples cannot be cut apart.
+ * Whether the bytes (a sample, or the stream's description) say that frames of MPEG-4 are packed
+ * two into one sample, as some writers of AVI do: such samples cannot be cut apart.
  */
 bool keyframe_is_packed_mpeg4(const uint8_t *data, size_t len);

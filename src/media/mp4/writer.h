@@ -46,7 +46,7 @@ struct mp4_out_track {
 	 */
 	int64_t shown_start;
 	int64_t shown_end;
-	int64_t delay;   /* presentation begins so late, in the movie's timescale; >= 0 */
+	int64_t delay;        /* presentation begins so late, in the movie's timescale; >= 0 */
 	unsigned int preroll; /* sound whose packet n needs so many before it first (AAC: 1): marked
 			       * by sgpd "roll"; 0: none */
 	uint16_t alternate_group;
