@@ -48,8 +48,8 @@ crash_child_at() { # STEP STATE-AFTERWARDS
 	crash_victim_was "$2"
 }
 
-crash_victim_was() { # STATE
-	eq "$(sql "SELECT status FROM jobs WHERE job_id='victim'")" "$1" "the victim's state behind the crash"
+crash_victim_was() { # STATE or STATE|STATE
+	matches "$(sql "SELECT status FROM jobs WHERE job_id='victim'")" "^($1)$" "the victim's state behind the crash"
 }
 
 # Mount again: whatever had been accepted ends done, and nothing else has changed.

@@ -84,5 +84,7 @@ int main(int argc, char **argv)
 	print_reply(fd);
 	if (close(fd) < 0)
 		printf("close %s\n", name_of(errno));
+	if (text != argv[2])
+		free(text);
 	return 0;
 }
