@@ -21,8 +21,8 @@ cancelled_within_5s() { # ID
 # while it works, and one that waits behind it
 hook_set cut-clip once-wait
 running=$(sc_submit '{"uploadId":"short"}')
-queued=$(sc_submit '{"uploadId":"short"}')
 hook_wait_reached cut-clip
+queued=$(sc_submit '{"uploadId":"short"}')
 worker=$(hook_pid cut-clip)
 eq "$(status_of "$queued" .status)" queued
 cancelled_within_5s "$queued"

@@ -12,7 +12,7 @@ for name in main.mp4 main.mov main.mkv noaudio.mp4; do
 	echo "{\"uploadId\":\"$name\",\"clipDuration\":5,\"cut\":\"keyframe\",\"jobId\":\"$id\"}" >"$MNT/control"
 	sc_done "$id"
 	eq "$(status_of "$id" '.cut')" keyframe
-	eq "$(status_of "$id" '[.result.artifacts[]|.hiddenHeadMs,.hiddenTailMs]|unique|tostring')" "[0]" "$name: hidden"
+	eq "$(status_of "$id" '[.result.artifacts[]|(.hiddenHeadMs,.hiddenTailMs)+0]|unique|tostring')" "[0]" "$name: hidden"
 	compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode keyframe \
 		--status "$MNT/jobs/$id/status" || fail "$name: the clips are not the source"
 done

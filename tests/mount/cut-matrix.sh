@@ -57,7 +57,7 @@ for name in "${used[@]}"; do
 		sc_done "$id"
 		eq "$(status_of "$id" '[.result.artifacts[].method]|unique|join(" ")')" copy "$id"
 		eq "$(status_of "$id" '[.result.artifacts[].dropped[]?]|length')" 0 "$id"
-		compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode $mode --whole \
+		compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode "$mode" --whole \
 			--status "$MNT/jobs/$id/status" || fail "$id: the clips are not the source"
 	done
 done

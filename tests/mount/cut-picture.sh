@@ -154,7 +154,7 @@ echo '{"uploadId":"wide.mp4","jobId":"parts","parts":3}' >"$MNT/control"
 sc_done parts
 compare_clips "$src" "$MNT/jobs/parts/clips" --mode exact --status "$MNT/jobs/parts/status" ||
 	fail "parts: not the source's frames"
-eq "$(status_of parts '[.result.artifacts[].start]|tostring')" "[0,0.68,1.36]"
+eq "$(status_of parts '[.result.artifacts[].start+0]|tostring')" "[0,0.68,1.36]"
 eq "$(jq -c 'del(.jobId)' "$MNT/jobs/parts/request")" '{"uploadId":"wide.mp4","parts":3,"cut":"exact"}'
 check_invariants
 sc_umount

@@ -59,9 +59,10 @@ static void test_refused(void)
 		const char *says;
 	} rows[] = {
 		{BYTES(""), SC_UPLOAD_INCOMPLETE, "empty"},
+		/* FFmpeg 5.1 knows a playlist by its text, 7.1 only when its name says so too */
 		{BYTES("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n"
 		       "#EXT-X-ENDLIST\n"),
-		 SC_INVALID_MEDIA, "hls"},
+		 SC_INVALID_MEDIA, ""},
 		{BYTES("ffconcat version 1.0\nfile /etc/passwd\n"), SC_INVALID_MEDIA, "concat"},
 		{BYTES("just some text that is not a video at all\n"), SC_INVALID_MEDIA, ""},
 		{BYTES("\0\0\0\x14" "ftypisom\0\0\2\0mp41\0\0\0\x10mdat12345678"),
