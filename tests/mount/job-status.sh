@@ -33,7 +33,7 @@ for n in 1 2; do
 	eq "$(jq -c '[.id,.type,.format,.filename,.method,.dropped]' <<<"$clip")" \
 		"[\"clip_00$n\",\"video\",\"mp4\",\"clip_00$n.mp4\",\"copy\",[]]"
 	eq "$(jq .size <<<"$clip")" "$(stat -c %s "$ROOT/outputs/$id/clip_00$n.mp4")" "size of clip $n"
-	eq "$(jq .start <<<"$clip") $(jq .duration <<<"$clip")" "$(((n - 1) * 5)) 5" "place of clip $n"
+	eq "$(jq '.start+0' <<<"$clip") $(jq '.duration+0' <<<"$clip")" "$(((n - 1) * 5)) 5" "place of clip $n"
 done
 for field in createdAt startedAt updatedAt finishedAt; do
 	matches "$(jq -r .$field <<<"$status")" '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z$' "$field"
