@@ -5,52 +5,9 @@
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
-need_root
-need nginx curl
-id -u www-data >/dev/null 2>&1 || skip "there is no user www-data"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-base=http://127.0.0.1:$port
-mkdir "$SC_TEST/nginx"
-nginx=
+# shellcheck source=tests/lib/web.sh
+. "$SC_TESTS/lib/web.sh"
 
-# The file of contrib/ with its places, and the surroundings that Debian's nginx.conf gives.
-configure() { # [DIRECTIVE OF THE UPLOADS' LOCATION]
-	sed -e "s,/srv/storyclip/main,$MNT,; s,/var/lib/storyclip/main/outputs,$ROOT/outputs," \
-		-e "s,listen 80;,listen 127.0.0.1:$port;," \
-		-e "s,^\t\tdav_methods PUT;,&${1:-}," \
-		"${SC_TESTS%/*}/contrib/nginx/storyclip.conf" >"$SC_TEST/nginx/site"
-	cat >"$SC_TEST/nginx/conf" <<-END
-		user www-data;
-		pid $SC_TEST/nginx/pid;
-		error_log $LOG/nginx.log;
-		worker_processes 2;
-		daemon off;
-		events {}
-		http {
-			access_log off;
-			client_body_temp_path $SC_TEST/nginx/body;
-			proxy_temp_path $SC_TEST/nginx/proxy;
-			fastcgi_temp_path $SC_TEST/nginx/fastcgi;
-			uwsgi_temp_path $SC_TEST/nginx/uwsgi;
-			scgi_temp_path $SC_TEST/nginx/scgi;
-			include $SC_TEST/nginx/site;
-		}
-	END
-	nginx -t -q -c "$SC_TEST/nginx/conf" -e "$LOG/nginx.log" 2>"$LOG/nginx-t" || fail "nginx -t: $(<"$LOG/nginx-t")"
-	eq "$(<"$LOG/nginx-t")" "" "what nginx -t warns of"
-}
-start() {
-	nginx -c "$SC_TEST/nginx/conf" -e "$LOG/nginx.log" &
-	nginx=$!
-	sc_wait_for 'curl -s -o /dev/null "$base/"'
-}
-stop() {
-	kill "$nginx"
-	wait "$nginx" || true
-}
-code() { # CURL-ARGUMENTS…
-	curl -s -o /dev/null -m 10 -w '%{http_code}' --path-as-is "$@"
-}
 head_of() { # URL [CURL-ARGUMENTS…]
 	curl -s -m 10 -D - -o "$SC_TEST/got" "$@" | tr -d '\r'
 }
@@ -61,8 +18,8 @@ header() { # TEXT NAME VALUE|-
 }
 
 sc_mount "cdn_base=$base/clips"
-configure
-start
+web_configure
+web_start
 
 # ---- in: PUT to the mount, by its last name only, as www-data
 video=$(media short.mp4)
@@ -116,6 +73,22 @@ for name in "jobs/$id/status" "jobs/$id/progress" "jobs/$id/request" health; do
 	eq "$(code -H "If-Modified-Since: $kept" "$base/$name")" 200 "$name"
 done
 
+# ---- a request as a file, by PUT too: it acts with nginx's rename
+eq "$(code -T "$video" "$base/incoming/asked.mp4")" 201
+printf '{"jobId":"by-put","clipDuration":2}' >"$SC_TEST/request"
+eq "$(code -T "$SC_TEST/request" "$base/incoming/asked.mp4.process")" 201 "PUT of a request"
+sc_done by-put
+: >"$SC_TEST/request"
+eq "$(code -T "$SC_TEST/request" "$base/incoming/short.mp4.process")" 201 "PUT of an empty request"
+sc_wait_for 'ls "$MNT"/jobs/job_*'
+sc_done "$(basename "$MNT"/jobs/job_*)"
+printf '{"clipDuration":0}' >"$SC_TEST/request"
+eq "$(code -T "$SC_TEST/request" "$base/incoming/asked.mp4.process")" 500 "PUT of a request that is refused"
+eq "$(jq -r .code "$MNT/incoming/asked.mp4.process.error")" INVALID_REQUEST
+eq "$(code "$base/incoming/asked.mp4.process.error")" 403
+rm "$MNT/incoming"/{asked,short}.mp4.process*
+rm -r "$MNT/jobs/by-put" "$MNT"/jobs/job_*
+
 # ---- nothing else; what would wait answers at once
 for name in / control events README incoming/ incoming/short.mp4 jobs/ "jobs/$id" "jobs/$id/" \
 	"jobs/$id/control" "jobs/$id/wait" "jobs/$id/log" "jobs/$id/source" "jobs/$id/clips/" by-upload/ \
@@ -141,11 +114,11 @@ matches "$(code "$base/jobs/$id/status")" '^404$' "status without the mount"
 eq "$(code "$base/clips/$id/clip_001.mp4")" 200 "a published clip without the mount"
 sc_mount "cdn_base=$base/clips"
 eq "$(code "$base/jobs/$id/status")" 200 "status after another mount"
-stop
+web_stop
 
 # ---- bodies straight into the mount: hidden while they come, then renamed: no second copy
-configure "\n\t\tclient_body_temp_path $MNT/incoming/.nginx;"
-start
+web_configure "\n\t\tclient_body_temp_path $MNT/incoming/.nginx;"
+web_start
 curl -s -m 60 -o /dev/null -w '%{http_code}' --limit-rate 1M -T "$video" "$base/incoming/direct.mp4" >"$LOG/code" &
 curl=$!
 sc_wait_for '[[ -n $(find "$MNT/incoming/.nginx" -type f) ]]'
@@ -156,5 +129,5 @@ cmp "$video" "$MNT/incoming/direct.mp4"
 eq "$(find "$MNT/incoming/.nginx" -type f)" "" "bodies left over"
 id=$(sc_submit '{"uploadId":"direct"}')
 sc_done "$id"
-stop
+web_stop
 sc_umount
