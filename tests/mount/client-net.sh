@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# alone: yes (a mount namespace of its own would keep the mounts of other tests)
 # timeout: 300
 # scp, sftp, rsync over ssh, curl's PUT through nginx and wget fill incoming/ over a loopback network.
 # shellcheck source=tests/lib/sc.sh

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# alone: yes (a mount namespace of its own would keep the mounts of other tests)
 # mount(8) beyond mount8.sh: with an empty environment, from lines of fstab, by a user, with a file of
 # settings; and what goes wrong is said by mount.
 # shellcheck source=tests/lib/sc.sh

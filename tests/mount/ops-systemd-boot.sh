@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# alone: yes (a mount namespace of its own would keep the mounts of other tests)
 # timeout: 240
 # The service under a real systemd, booted for this test in namespaces of its own: ready when it says
 # so, visible outside of itself, jobs and owners right under all its locks, brought back by the

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# alone: yes (a mount namespace of its own would keep the mounts of other tests)
 # The kernel grants no more watches: health says so, arrivals are found by looking, and when watches are
 # to be had again all is well.
 # shellcheck source=tests/lib/sc.sh
