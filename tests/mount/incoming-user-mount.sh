@@ -13,11 +13,16 @@ if [[ -z ${SC_OWN_SPACE:-} ]]; then
 		mknod -m 666 "$SC_TEST/fuse" c 10 229 && mount --bind "$SC_TEST/fuse" /dev/fuse && exec "$1"' - "$0"
 fi
 chown -R nobody:nogroup "$ROOT" "$MNT" "$LOG"
-src=$(media tiny.mp4)
+# The sources may lie where only root may look.
+src=$SC_TEST/tiny.mp4 bin=$SC_TEST/bin
+mkdir "$bin"
+cp "$SC_BIN"/storyclipfs "$SC_BIN"/storyclip-{worker,publish} "$bin"
+cp "$(media tiny.mp4)" "$src"
+chmod -R a+rX "$src" "$bin"
 as() {
 	setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
 }
-as "$SC_BIN/storyclipfs" "$ROOT" "$MNT" -o "log=$LOG/daemon.log" || fail "no mount without privilege"
+as "$bin/storyclipfs" "$ROOT" "$MNT" -o "log=$LOG/daemon.log" || fail "no mount without privilege"
 daemon_pid=$(sc_pid)
 eq "$(stat -c %U "/proc/$daemon_pid")" nobody
 as cp "$src" "$MNT/incoming/tiny.mp4"
@@ -35,12 +40,12 @@ sc_wait_gone "$daemon_pid"
 [[ -e /etc/fuse.conf ]] || exit 0
 : >"$SC_TEST/fuse.conf"
 mount --bind "$SC_TEST/fuse.conf" /etc/fuse.conf
-if as "$SC_BIN/storyclipfs" "$ROOT" "$MNT" -o "allow_other,log=$LOG/daemon.log" 2>"$LOG/refused"; then
+if as "$bin/storyclipfs" "$ROOT" "$MNT" -o "allow_other,log=$LOG/daemon.log" 2>"$LOG/refused"; then
 	fail "allow_other without user_allow_other"
 fi
 contains "$(<"$LOG/refused")" user_allow_other "the refusal"
 echo user_allow_other >"$SC_TEST/fuse.conf"
-as "$SC_BIN/storyclipfs" "$ROOT" "$MNT" -o "allow_other,log=$LOG/daemon.log" || fail "no mount with allow_other"
+as "$bin/storyclipfs" "$ROOT" "$MNT" -o "allow_other,log=$LOG/daemon.log" || fail "no mount with allow_other"
 daemon_pid=$(sc_pid)
 other() {
 	setpriv --reuid=2002 --regid=2002 --clear-groups "$@"
