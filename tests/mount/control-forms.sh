@@ -39,6 +39,11 @@ printf '{\n  "uploadId": "tiny.mp4",\n  "jobId": "lines", "userId": "}{\\""\n}\n
 eq "$(input lines .userId)" '}{"'
 printf '{"uploadId":"umlaut-\\u00e4.mp4","jobId":"unicode"}\n' >"$control"
 eq "$(input unicode .uploadId)" umlaut-ä.mp4
+# bytes that are not UTF-8 are taken as %XX, and shown so
+upload tiny.mp4 $'caf\xe9.mp4'
+echo '{"uploadId":"caf%E9","jobId":"latin1"}' >"$control"
+eq "$(input latin1 .uploadId) $(status_of latin1 .uploadId)" "caf%E9 caf%E9"
+cmp "$MNT/jobs/latin1/source" "$MNT/incoming/"$'caf\xe9.mp4'
 echo '{"uploadId":"dir/deep","jobId":"deep"}' >"$control"
 exists "$MNT/jobs/deep"
 eq "$(readlink "$MNT/by-upload/dir%2Fdeep")" ../jobs/deep

@@ -51,7 +51,14 @@ eq "$(stat -c %a "$MNT/jobs/hers" "$MNT/jobs/hers/status" "$MNT/jobs/hers/contro
 	"755 444 644 666 777"
 errno EACCES as 2002 rmdir "$MNT/jobs/hers"
 sh_errno EACCES "setpriv --reuid=2002 --regid=2002 --clear-groups sh -c 'echo cancel >$MNT/jobs/hers/control'"
+errno EACCES as 2002 rm -f "$MNT/jobs/hers/clips/clip_001.mp4"
+errno EACCES as 2002 rm -f "$MNT/jobs/hers/status"
 exists "$MNT/jobs/hers/clips/clip_001.mp4"
+# how a command for root alone is answered
+for word in pause resume; do
+	reply=$(as 2002 bash -c 'exec 3<>"$1"; echo "$2" >&3 2>/dev/null; cat <&3' - "$MNT/control" $word)
+	eq "$(jq -r '"\(.success) \(.code)"' <<<"$reply")" "false FORBIDDEN" "$word"
+done
 # root may
 as 2001 bash -c "echo '{\"uploadId\":\"open.mp4\",\"clipDuration\":1,\"jobId\":\"hers2\"}' >$MNT/control"
 sc_done hers2

@@ -50,6 +50,16 @@ sql "UPDATE jobs SET status='cancelled' WHERE job_id='crash'"
 sc_mount workers=1
 honoured crash cancelled
 
+# a job that is deleted by hand: whoever waits for it is told that it is gone
+start_one deleted
+cat "$MNT/jobs/deleted/wait" >"$LOG/waited" 2>&1 &
+waiter=$!
+sc_wait_for '[[ $(readlink "/proc/$waiter/fd/3") == */wait ]]'
+sql "DELETE FROM jobs WHERE job_id='deleted'"
+wait "$waiter" && fail "wait of a deleted job gave: $(<"$LOG/waited")"
+contains "$(<"$LOG/waited")" "${errno_text[ENOENT]}" "what the waiting reader got"
+sc_wait_for '[[ ! -e $MNT/jobs/deleted ]]'
+
 # a person with the database open does not stop the mount from answering, and its own jobs go on
 echo '{"uploadId":"short","jobId":"after"}' >"$MNT/control"
 sc_done after

@@ -22,6 +22,12 @@ run vfr.mp4 exact && sc_done vfr.mp4
 compare_clips "$(media vfr.mp4)" "$MNT/jobs/vfr.mp4/clips" --mode exact \
 	--status "$MNT/jobs/vfr.mp4/status" || fail "vfr.mp4: the clips are not the source"
 
+# only sound
+run audioonly.m4a exact && sc_done audioonly.m4a
+eq "$(status_of audioonly.m4a '.result.artifacts[0]|[.filename,.type,.format,.url]|tostring')" \
+	'["clip_001.m4a","audio","m4a","jobs/audioonly.m4a/clips/clip_001.m4a"]'
+ffmpeg -nostdin -v error -xerror -i "$MNT/jobs/audioonly.m4a/clips/clip_001.m4a" -f null -
+
 run vp8.mkv exact && sc_failed vp8.mkv UNSUPPORTED_CODEC
 contains "$(status_of vp8.mkv .message)" vp8
 # sound that goes on without a picture is in no clip, and the job says so

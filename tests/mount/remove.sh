@@ -51,6 +51,7 @@ for id in e f; do
 	errno EBUSY rmdir "$MNT/jobs/$id"
 	if rm -r "$MNT/jobs/$id" 2>/dev/null; then fail "$id was removed"; fi
 	errno EBUSY rm "$MNT/jobs/$id/status"
+	errno EBUSY rmdir "$MNT/jobs/$id/clips"
 	exists "$MNT/jobs/$id/status" "$MNT/jobs/$id/clips"
 done
 hook_go cut-clip
@@ -59,6 +60,14 @@ sc_done f
 rm -r "$MNT/jobs/e" "$MNT/jobs/f"
 
 # an id is free again, and nothing of the old job shows
+submit a
+sc_done a
+# a control that is open while its job goes
+exec 7<>"$MNT/jobs/a/control"
+rm -r "$MNT/jobs/a"
+sh_errno ENOENT 'echo cancel >&7'
+contains "$(cat <&7)" JOB_NOT_FOUND "reply of a removed job"
+exec 7<&-
 submit a
 sc_done a
 # a clip that is open while its job is removed can still be read

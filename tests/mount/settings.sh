@@ -37,6 +37,13 @@ start "config=$SC_TEST/conf,workers=5,output_root=$SC_TEST/option"
 eq "$(outputs) $workers" "option 5"
 unset OUTPUT_ROOT STORYCLIP_WORKERS
 
+# the database may lie elsewhere; its directory is made
+rm -r "$ROOT/database"
+sc_mount "database=$SC_TEST/else/where.db"
+exists "$SC_TEST/else/where.db"
+missing "$ROOT/database/storyclip.db"
+sc_umount
+
 # -c is another word for config=
 "$SC_BIN/storyclipfs" -c "$SC_TEST/conf" "$ROOT" "$MNT" -o "log=$LOG/daemon.log"
 eq "$(jq .workers.of "$MNT/health")" 3

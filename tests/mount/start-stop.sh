@@ -26,11 +26,13 @@ eq "$(exit_code "$SC_BIN/storyclipfs" --no-such-option "$ROOT" "$MNT")" 2
 
 # The tree is there as soon as the command returns, and the daemon has no terminal of ours.
 sc_mount
-for name in README control health incoming jobs by-upload; do
+for name in README control health incoming jobs by-upload by-status; do
 	exists "$MNT/$name"
 done
 contains "$(cat "$MNT/README")" incoming
 eq "$(jq -r .status "$MNT/health")" ok
+eq "$(jq -r '[.version, .since, .libfuse, .ffmpeg, .database.path, .volumes[].path]|map(type)|unique|tostring' "$MNT/health")" \
+	'["string"]' "what health tells of the mount"
 eq "$(readlink "/proc/$daemon_pid/fd/0")" /dev/null "the daemon's standard input"
 for dir in tmp/uploads work outputs database/storyclip.db; do
 	exists "$ROOT/$dir"
