@@ -80,7 +80,7 @@ eq "$(code -T "$SC_TEST/request" "$base/incoming/asked.mp4.process")" 201 "PUT o
 sc_done by-put
 : >"$SC_TEST/request"
 eq "$(code -T "$SC_TEST/request" "$base/incoming/short.mp4.process")" 201 "PUT of an empty request"
-sc_wait_for 'ls "$MNT"/jobs/job_*'
+sc_wait_for 'compgen -G "$MNT/jobs/job_*" >/dev/null'
 sc_done "$(basename "$MNT"/jobs/job_*)"
 printf '{"clipDuration":0}' >"$SC_TEST/request"
 eq "$(code -T "$SC_TEST/request" "$base/incoming/asked.mp4.process")" 500 "PUT of a request that is refused"
