@@ -4,7 +4,9 @@
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
-need_root
+# shellcheck source=tests/lib/web.sh
+. "$SC_TESTS/lib/web.sh"
+
 need setpriv
 sc_mount
 in=$MNT/incoming
@@ -67,7 +69,9 @@ missing "$MNT/jobs/hers2"
 as 2001 rm -r "$MNT/jobs/hers"
 missing "$MNT/jobs/hers" "$ROOT/outputs/hers"
 
-# two users and a web server's at work at the same time, under masks of their own
+# two users and nginx at work at the same time, under masks of their own
+web_configure
+web_start
 cuts_of() { # UID MASK
 	setpriv --reuid="$1" --regid="$1" --groups="$1,3000" bash -c '
 		umask $2; mkdir "$3/of-$1" && for i in 1 2 3; do
@@ -76,21 +80,52 @@ cuts_of() { # UID MASK
 				timeout 60 cat "$5/jobs/j$1-$i/wait" >/dev/null || exit 1
 		done' - "$1" "$2" "$in" "$tiny" "$MNT"
 }
+# What www-data gets of a clip, by its number: 404 until it is there, then all of it, ever the same.
+served() { # JOB CLIP
+	local answer
+	answer=$(curl -s -m 10 -o "$SC_TEST/served" -w '%{http_code} %header{content-length}' "$base/jobs/$1/clips/$2")
+	case $answer in
+	404*) return 1 ;;
+	200*) eq "$answer" "200 $(stat -c %s "$SC_TEST/served")" "$1/$2 by nginx" ;;
+	*) fail "nginx answered '$answer' for $1/$2" ;;
+	esac
+	if [[ -e $SC_TEST/$1-$2 ]]; then
+		cmp "$SC_TEST/served" "$SC_TEST/$1-$2"
+	else
+		cp "$SC_TEST/served" "$SC_TEST/$1-$2"
+	fi
+}
 tiny=$SC_TEST/tiny.mp4 # the media may lie where only root may look
 cp "$(media tiny.mp4)" "$tiny" && chmod 644 "$tiny"
 cuts_of 2001 027 &
 first=$!
 cuts_of 2002 077 &
 second=$!
-id www-data >/dev/null 2>&1 && web=$(id -u www-data) || web=65534
-# as www-data: each clip that is listed is whole, and nothing of the users' is to be read
-setpriv --reuid="$web" --regid="$web" --clear-groups bash -c '
-	until [[ $(cat "$1"/jobs/j200[12]-3/status 2>/dev/null | grep -c "\"status\":\"done\"") == 2 ]]; do
-		for clip in "$1"/jobs/j*/clips/*.mp4; do
-			[[ ! -e $clip ]] || [[ $(wc -c <"$clip") == $(stat -c %s "$clip") ]] || exit 1
-		done
-		! cat "$1"/incoming/of-2002/v1.mp4 >/dev/null 2>&1 || exit 2
-	done' - "$MNT" || fail "what www-data read was not right ($?)"
+web_id=$(id -u www-data)
+uploads=0
+until ((uploads >= 3)) && [[ $(cat "$MNT"/jobs/j200[12]-3/status 2>/dev/null | grep -c '"status":"done"') == 2 ]]; do
+	for id in j200{1,2}-{1,2,3}; do
+		served "$id" clip_001.mp4 || true
+	done
+	# www-data's own: into incoming/ beside theirs
+	if ((uploads < 3)); then
+		eq "$(code -T "$tiny" "$base/incoming/web/$uploads.mp4")" 201 "PUT beside the others"
+		uploads=$((uploads + 1))
+	fi
+	matches "$(code -T "$tiny" "$base/incoming/of-2002/taken.mp4")" '^(403|409|500)$' "PUT into a user's directory"
+	errno EACCES as "$web_id" cat "$in/of-2002/v1.mp4"
+done
+for id in j200{1,2}-{1,2,3}; do
+	for clip in clip_001.mp4 clip_002.mp4; do
+		served "$id" "$clip" || fail "nginx has no $id/$clip"
+		cmp "$SC_TEST/served" "$ROOT/outputs/$id/$clip"
+		eq "$(curl -s -m 10 -o "$SC_TEST/served" -w '%{http_code}' "$base/clips/$id/$clip")" 200
+		cmp "$SC_TEST/served" "$ROOT/outputs/$id/$clip"
+	done
+done
+eq "$(cd "$in/web" && stat -c '%U %a %s %n' -- * | xargs)" "$(for i in 0 1 2; do
+	echo "www-data 644 $(stat -c %s "$tiny") $i.mp4"
+done | xargs)" "uploads by nginx"
 wait $first || fail "the first user's work failed"
 wait $second || fail "the second user's work failed"
 eq "$(stat -c '%a %u:%g' "$in/of-2001/v1.mp4" "$in/of-2002/v3.mp4" "$in/of-2001" "$in/of-2002" | xargs)" \
@@ -99,4 +134,11 @@ eq "$(stat -c %u "$MNT/jobs/j2001-3" "$MNT/jobs/j2002-1" | xargs)" "2001 2002"
 # each sees only what its rights let it ask for
 sh_errno EACCES "setpriv --reuid=2001 --regid=2001 --clear-groups bash -c 'echo uploadId=of-2002/v1 >$MNT/control'"
 contains "$(as 2001 cat "$MNT/control")" UPLOAD_FORBIDDEN
+# nginx's user too: a request by PUT is its own
+printf '{"jobId":"forbidden"}' >"$SC_TEST/request"
+cp "$tiny" "$in/theirs.mp4" && chown 2002 "$in/theirs.mp4" && chmod 600 "$in/theirs.mp4"
+eq "$(code -T "$SC_TEST/request" "$base/incoming/theirs.mp4.process")" 500 "PUT of a request for what www-data may not read"
+eq "$(jq -r .code "$in/theirs.mp4.process.error")" UPLOAD_FORBIDDEN
+missing "$MNT/jobs/forbidden"
+web_stop
 sc_umount
