@@ -31,7 +31,7 @@ for name in README control health incoming jobs by-upload by-status; do
 done
 contains "$(cat "$MNT/README")" incoming
 eq "$(jq -r .status "$MNT/health")" ok
-eq "$(jq -r '[.version, .since, .libfuse, .ffmpeg, .database.path, .volumes[].path]|map(type)|unique|tostring' "$MNT/health")" \
+eq "$(jq -r '[.version, .since, .libfuse, .ffmpeg // "no answer yet", .database.path, .volumes[].path]|map(type)|unique|tostring' "$MNT/health")" \
 	'["string"]' "what health tells of the mount"
 eq "$(readlink "/proc/$daemon_pid/fd/0")" /dev/null "the daemon's standard input"
 for dir in tmp/uploads work outputs database/storyclip.db; do
