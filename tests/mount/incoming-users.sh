@@ -80,7 +80,7 @@ cuts_of() { # UID MASK
 				timeout 60 cat "$5/jobs/j$1-$i/wait" >/dev/null || exit 1
 		done' - "$1" "$2" "$in" "$tiny" "$MNT"
 }
-# What www-data gets of a clip, by its number: 404 until it is there, then all of it, ever the same.
+# What nginx gives of a clip: 404 until it is there, then the whole of it, ever the same.
 served() { # JOB CLIP
 	local answer
 	answer=$(curl -s -m 10 -o "$SC_TEST/served" -w '%{http_code} %header{content-length}' "$base/jobs/$1/clips/$2")
