@@ -29,6 +29,7 @@ struct incoming {
 	struct inc_node *kept_first, **kept_last;
 	size_t n_kept, max_kept;
 	bool is_trimming;
+	struct inc_close *closes; /* while trimming: to be answered when there are fewer */
 	struct notify_item trim;
 };
 

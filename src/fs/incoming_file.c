@@ -233,7 +233,10 @@ void inc_flush(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_fil
 	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
 	int r = fd < 0 || close(fd) < 0 ? -errno : 0;
 
-	inc_sidecar_flush(fs, req, file->sidecar, path, r);
+	if (r == 0 && !file->sidecar)
+		inc_keep_reply_flush(fs, req);
+	else
+		inc_sidecar_flush(fs, req, file->sidecar, path, r);
 }
 
 void inc_release(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)

@@ -3,6 +3,10 @@
  * Every file of incoming/ that the kernel has looked up costs a descriptor until the kernel forgets
  * it, which it does only when it wants memory. So when there are too many, the kernel is asked to
  * drop the names that were looked up longest ago. Handler threads, and the notify thread.
+ *
+ * Each name dropped needs the directory's lock, for which many who make files there compete. So
+ * that they cannot be faster for long, their closes are answered only when there is room: a flush,
+ * unlike a look-up, holds no lock that dropping a name waits for.
  */
 #include "incoming_node.h"
 
@@ -11,9 +15,16 @@
 #include <sys/resource.h>
 
 #include "fs_state.h"
+#include "reply.h"
 
 #define KEPT_MAX 32768 /* each also keeps an inode of the backing file system in memory */
 #define KEPT_MIN 16
+
+/** A flush that is not answered yet. */
+struct inc_close {
+	struct inc_close *next;
+	fuse_req_t req;
+};
 
 void inc_keep_init(struct fs *fs)
 {
@@ -69,6 +80,25 @@ static bool take_oldest(struct fs *fs, struct node **ret_dir, char **ret_name)
 	return has_more;
 }
 
+/* Answer the closes that wait, when there is room again. Trimming always ends with room. */
+static void answer_closes(struct fs *fs)
+{
+	struct incoming *incoming = &fs->incoming;
+	struct inc_close *closes = NULL;
+
+	lock_acquire(&fs->tree.lock);
+	if (incoming->n_kept <= incoming->max_kept)
+		closes = take_ptr(incoming->closes);
+	lock_release(&fs->tree.lock);
+	while (closes) {
+		struct inc_close *waiting = closes;
+
+		closes = waiting->next;
+		reply_result(waiting->req, 0);
+		free(waiting);
+	}
+}
+
 static void run_trim(struct fs *fs, struct notify_item *item)
 {
 	struct node *dir;
@@ -78,7 +108,28 @@ static void run_trim(struct fs *fs, struct notify_item *item)
 		notify_inval(fs, dir, name);
 		free(name);
 		node_unref(fs, dir);
+		answer_closes(fs);
 	}
+	answer_closes(fs); /* what was forgotten unasked made room too */
+}
+
+void inc_keep_reply_flush(struct fs *fs, fuse_req_t req)
+{
+	struct incoming *incoming = &fs->incoming;
+	struct inc_close *waiting = malloc(sizeof(*waiting));
+	bool is_later;
+
+	lock_acquire(&fs->tree.lock);
+	is_later = waiting && incoming->is_trimming && incoming->n_kept > incoming->max_kept;
+	if (is_later) {
+		*waiting = (struct inc_close){.next = incoming->closes, .req = req};
+		incoming->closes = waiting;
+	}
+	lock_release(&fs->tree.lock);
+	if (is_later)
+		return;
+	free(waiting);
+	reply_result(req, 0);
 }
 
 void inc_keep(struct fs *fs, struct inc_node *node)

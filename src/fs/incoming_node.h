@@ -71,6 +71,8 @@ int inc_check_frozen(struct fs *fs, const struct inc_node *node);
 /** A regular file has been looked up: it is the last one to be given up (incoming_kept.c). */
 void inc_keep(struct fs *fs, struct inc_node *node);
 void inc_unkeep_locked(struct fs *fs, struct inc_node *node);
+/** Answer a flush with 0, later when more files are kept than shall be. */
+void inc_keep_reply_flush(struct fs *fs, fuse_req_t req);
 /** How many files are kept, by what the process may open. */
 void inc_keep_init(struct fs *fs);
 
