@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # alone: yes (a mount namespace of its own would keep the mounts of other tests)
-# mount(8) beyond mount8.sh: with an empty environment, from lines of fstab, by a user, with a file of
+# mount(8): by name, with an empty environment, from lines of fstab, by a user, with a file of
 # settings; and what goes wrong is said by mount.
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
