@@ -14,11 +14,14 @@ need mount.fuse3
 if [[ ${1:-} != inside ]]; then
 	exec unshare --mount --propagation private "$0" inside
 fi
-mkdir "$SC_TEST/bin" "$SC_TEST/user"
+mkdir "$SC_TEST/bin" "$SC_TEST/user" "$SC_TEST/programs"
+# The build may lie where only root may look, and one start here is another user's.
+cp "$SC_BIN"/storyclipfs "$SC_BIN"/storyclip-{worker,publish} "$SC_TEST/programs"
+chmod -R a+rX "$SC_TEST/programs"
 cat >"$SC_TEST/bin/storyclipfs" <<END
 #!/bin/sh
 printf '%s\\n' "\$@" >"$LOG/args"
-exec "$SC_BIN/storyclipfs" "\$@"
+exec "$SC_TEST/programs/storyclipfs" "\$@"
 END
 chmod 755 "$SC_TEST/bin/storyclipfs"
 mount -t overlay overlay -o "lowerdir=$SC_TEST/bin:/usr/local/bin" /usr/local/bin 2>/dev/null ||

@@ -169,7 +169,8 @@ need systemd-analyze meson unshare nsenter
 [[ -x /lib/systemd/systemd ]] || skip "needs systemd"
 [[ ! -d /run/systemd/system ]] || skip "a machine that runs systemd is left alone"
 [[ $SC_SLOW -eq 1 ]] || skip "sanitizers need what the unit forbids"
-mountpoint -q / || skip "needs a root of its own, not a chroot"
+# mountinfo: what is at / must be the root of its file system
+awk '$4 == "/" && $5 == "/" { well = 1 } END { exit !well }' /proc/self/mountinfo || skip "a systemd cannot be booted in a chroot"
 
 media short.mp4 >"$LOG/media" && media main.mp4 >>"$LOG/media" && media tiny.mp4 >>"$LOG/media"
 meson install -C "$SC_BUILD" --no-rebuild --quiet --destdir "$stage" >"$LOG/install.log" 2>&1 ||
