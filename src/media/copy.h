@@ -18,6 +18,8 @@ struct copy_track {
 	struct mp4_out_sample *samples; /* owned */
 	uint32_t *numbers;              /* owned; each sample's place in source->samples, rising */
 	size_t n_samples;
+	bool is_spooled; /* encoded anew (copy_sound.h): numbers is NULL */
+	uint8_t *stsd;   /* owned; of such a track, else NULL */
 };
 
 /** One clip, all decided: what goes in, at which times, where its bytes come from. */
@@ -35,6 +37,8 @@ struct copy_clip {
 struct copy_selection {
 	size_t tracks[INDEX_MAX_TRACKS];
 	size_t n_tracks;
+	size_t recoded[INDEX_MAX_TRACKS]; /* sound that is encoded anew */
+	size_t n_recoded;
 };
 
 /**
@@ -61,7 +65,8 @@ struct artifact copy_clip_artifact(const struct media_index *index, const struct
 				   const struct copy_clip *clip, unsigned int number,
 				   char *dropped);
 
+struct copy_sound;
 /** The payload of clips by a scan of packets, for sources whose index is_packets. */
 int copy_clips_by_packets(struct media_source *source, const struct copy_selection *selection,
-			  const struct copy_cut *cuts, size_t n_cuts, char *dropped,
-			  struct clip_set *set, struct error *e);
+			  struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			  char *dropped, struct clip_set *set, struct error *e);

@@ -468,6 +468,7 @@ void copy_clip_finish(struct copy_clip *clip)
 	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++) {
 		free(clip->tracks[i].samples);
 		free(clip->tracks[i].numbers);
+		free(clip->tracks[i].stsd);
 	}
 	free(clip->ranges);
 	memset(clip, 0, sizeof(*clip));

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "copy.h"
+#include "copy_sound.h"
 #include "storyclip/common/hook.h"
 
 #define HIDDEN_WARNING_US 2000000
@@ -19,46 +19,23 @@ static int refuse_codec(const struct index_track *t, const char *mode_name, stru
 			 t->obstacle ? ", " : "", t->obstacle ? t->obstacle : "");
 }
 
-/**
- * The tracks that are copied: the picture and all sound that MP4 can hold. Other sound is left
- * out beside that, and refused when there is no other.
+/** The tracks that are copied: the picture and all sound that MP4 can hold. Other sound is encoded.
  */
-static int select_tracks(const struct media_index *index, const struct media_listener *listener,
-			 const char *mode_name, struct error *e, struct copy_selection *selection,
-			 char **ret_dropped)
+static int select_tracks(const struct media_index *index,
+			 const char *mode_name, struct error *e, struct copy_selection *selection)
 {
-	auto_buf struct buf dropped = BUF_EMPTY;
-	const struct index_track *refused = NULL;
-	size_t n_sound = 0;
-
-	selection->n_tracks = 0;
-	if (strcmp(index->dropped, "[]") != 0)
-		buf_add_str(&dropped, index->dropped);
+	*selection = (struct copy_selection){0};
 	for (size_t i = 0; i < index->n_tracks; i++) {
 		const struct index_track *t = &index->tracks[i];
 
-		if (t->is_copyable) {
+		if (t->is_copyable)
 			selection->tracks[selection->n_tracks++] = i;
-			n_sound += !t->is_video;
-			continue;
-		}
-		if (t->is_video)
+		else if (!t->is_video)
+			selection->recoded[selection->n_recoded++] = i;
+		else
 			return refuse_codec(t, mode_name, e);
-		refused = t;
-		index_add_dropped(&dropped, t->number, "audio", t->codec);
 	}
-	if (refused && !n_sound)
-		return refuse_codec(refused, mode_name, e);
-	if (refused)
-		listener_warning(
-			listener,
-			"the sound in %s (stream %u) is left out, as an MP4 cannot hold it; "
-			"'encode' keeps it",
-			refused->codec, refused->number);
-	if (!dropped.len)
-		buf_add_str(&dropped, "[]");
-	*ret_dropped = buf_take(&dropped, NULL);
-	return *ret_dropped ? 0 : error_from_errno(e, -ENOMEM, "preparing the clips");
+	return 0;
 }
 
 struct artifact copy_clip_artifact(const struct media_index *index, const struct copy_cut *cut,
@@ -79,8 +56,8 @@ struct artifact copy_clip_artifact(const struct media_index *index, const struct
 }
 
 static int copy_by_place(struct media_source *source, const struct copy_selection *selection,
-			 const struct copy_cut *cuts, size_t n_cuts, char *dropped,
-			 struct clip_set *set, struct error *e)
+			 struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			 char *dropped, struct clip_set *set, struct error *e)
 {
 	for (size_t i = 0; i < n_cuts; i++) {
 		auto_copy_clip struct copy_clip clip = {0};
@@ -91,6 +68,9 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 		r = copy_clip_build(source->index, selection, &cuts[i], source->size_bytes, &clip);
 		if (r < 0)
 			return error_from_errno(e, r, "preparing clip %zu", i + 1);
+		r = copy_sound_add(sound, &cuts[i], (unsigned int)i + 1, &clip, e);
+		if (r < 0)
+			return r;
 		artifact = copy_clip_artifact(source->index, &cuts[i], &clip, (unsigned int)i + 1,
 					      dropped);
 		r = clip_set_add(set, &clip.movie, source->fd, &artifact, e);
@@ -124,8 +104,7 @@ static void note_hidden_head(void *context, const struct artifact *artifact)
 }
 
 /* Clips last as long as the picture: sound before its first or behind its last frame is in none. */
-static void warn_of_bare_sound(const struct media_source *source,
-			       const struct copy_selection *selection, const struct copy_cut *cuts,
+static void warn_of_bare_sound(const struct media_source *source, const struct copy_cut *cuts,
 			       size_t n_cuts)
 {
 	const struct index_track *picture = index_video(source->index);
@@ -140,8 +119,8 @@ static void warn_of_bare_sound(const struct media_source *source,
 	}
 	start = index_ticks_to_us(picture->shown_start, picture->timescale);
 	end = index_ticks_to_us(picture->shown_end, picture->timescale);
-	for (size_t i = 0; i < selection->n_tracks; i++) {
-		const struct index_track *t = &source->index->tracks[selection->tracks[i]];
+	for (size_t i = 0; i < source->index->n_tracks; i++) {
+		const struct index_track *t = &source->index->tracks[i];
 		int64_t from = index_ticks_to_us(t->shown_start, t->timescale);
 		int64_t to = index_ticks_to_us(t->shown_end, t->timescale);
 
@@ -166,19 +145,24 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
 {
 	struct hidden_heads heads = {.made = made, .made_context = made_context};
-	auto_free char *dropped = NULL;
+	auto_of(copy_sound) struct copy_sound *sound = NULL;
+	auto_free char *dropped = strdup(source->index->dropped);
 	struct copy_selection selection;
 	struct clip_set set;
 	int r;
 
-	r = select_tracks(source->index, source->listener, mode_name, e, &selection, &dropped);
+	if (!dropped)
+		return error_from_errno(e, -ENOMEM, "preparing the clips");
+	r = select_tracks(source->index, mode_name, e, &selection);
+	if (r == 0)
+		r = copy_sound_open(source, &selection, dir_fd, &dropped, e, &sound);
 	if (r < 0)
 		return r;
-	warn_of_bare_sound(source, &selection, cuts, n_cuts);
+	warn_of_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
-		    ? copy_clips_by_packets(source, &selection, cuts, n_cuts, dropped, &set, e)
-		    : copy_by_place(source, &selection, cuts, n_cuts, dropped, &set, e);
+		    ? copy_clips_by_packets(source, &selection, sound, cuts, n_cuts, dropped, &set, e)
+		    : copy_by_place(source, &selection, sound, cuts, n_cuts, dropped, &set, e);
 	if (r == 0)
 		r = clip_set_sync(&set, e);
 	clip_set_finish(&set);

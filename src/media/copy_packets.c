@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "copy.h"
+#include "copy_sound.h"
 #include "packets.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
@@ -30,6 +30,7 @@ struct filling {
 struct filler {
 	struct media_source *source;
 	const struct copy_selection *selection;
+	struct copy_sound *sound; /* may be NULL */
 	const struct copy_cut *cuts;
 	size_t n_cuts;
 	char *dropped;
@@ -54,7 +55,7 @@ static const struct index_sample *next_sample(const struct filling *filling, siz
 {
 	const struct copy_track *t = &filling->clip.tracks[track];
 
-	if (filling->next[track] == t->n_samples)
+	if (t->is_spooled || filling->next[track] == t->n_samples)
 		return NULL;
 	return &t->source->samples[t->numbers[filling->next[track]]];
 }
@@ -88,6 +89,21 @@ static int decide_next(struct filler *f)
 	return 0;
 }
 
+/* Its file, with all that does not come from the scan. */
+static int begin_clip(struct filler *f, struct filling *filling)
+{
+	const struct mp4_movie *movie = &filling->clip.movie;
+	unsigned int number = (unsigned int)filling->number + 1;
+	int r = copy_sound_add(f->sound, &f->cuts[filling->number], number, &filling->clip, f->e);
+
+	if (r == 0)
+		r = clip_file_begin(f->set, movie, number, &filling->file, f->e);
+	if (r < 0)
+		return r;
+	r = mp4_write_spooled(movie, &filling->file.header, filling->file.fd, NULL, NULL);
+	return r < 0 ? error_from_errno(f->e, r, "writing clip %u", number) : 0;
+}
+
 /* Begin the clips whose first packet this is. */
 static int begin_due(struct filler *f, int64_t offset)
 {
@@ -98,8 +114,7 @@ static int begin_due(struct filler *f, int64_t offset)
 		struct filling *filling = f->active[f->n_active++] = take_ptr(f->waiting);
 
 		hook_reach("cut-clip");
-		r = clip_file_begin(f->set, &filling->clip.movie, (unsigned int)filling->number + 1,
-				    &filling->file, f->e);
+		r = begin_clip(f, filling);
 		if (r == 0)
 			r = decide_next(f);
 	}
@@ -188,11 +203,12 @@ static int scan_once(struct filler *f)
 }
 
 int copy_clips_by_packets(struct media_source *source, const struct copy_selection *selection,
-			  const struct copy_cut *cuts, size_t n_cuts, char *dropped,
-			  struct clip_set *set, struct error *e)
+			  struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			  char *dropped, struct clip_set *set, struct error *e)
 {
 	struct filler f = {.source = source,
 			   .selection = selection,
+			   .sound = sound,
 			   .cuts = cuts,
 			   .n_cuts = n_cuts,
 			   .dropped = dropped,

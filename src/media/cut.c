@@ -5,6 +5,26 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Where only sound is there, and an MP4 cannot hold it all, nothing is gained by copying a part. */
+static enum cut_mode mode_for_sound(const struct media_index *index,
+				    const struct media_listener *listener, enum cut_mode mode)
+{
+	if (mode == CUT_ENCODE || index_video(index))
+		return mode;
+	for (size_t i = 0; i < index->n_tracks; i++) {
+		const struct index_track *t = &index->tracks[i];
+
+		if (t->is_copyable)
+			continue;
+		listener_warning(listener,
+				 "the sound in %s (stream %u) is encoded anew, as AAC, because an "
+				 "MP4 cannot hold it as it is",
+				 t->codec, t->number);
+		return CUT_ENCODE;
+	}
+	return mode;
+}
+
 int media_cut(struct media_source *source, enum cut_mode mode,
 	      const struct encode_options *encode, const struct media_plan *plan, int dir_fd,
 	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
@@ -20,6 +40,7 @@ int media_cut(struct media_source *source, enum cut_mode mode,
 	if (!plan->n_ranges)
 		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
 	source->encode = *encode;
+	mode = mode_for_sound(source->index, source->listener, mode);
 	return modes[mode](source, plan, dir_fd, made, made_context, e);
 }
 

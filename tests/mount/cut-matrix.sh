@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Codecs and containers: `exact` and `keyframe` copy every picture and sound that MP4 can hold, and lose nothing.
+# Codecs and containers: `exact` and `keyframe` copy every picture and sound that MP4 can hold, encode
+# other sound beside the copied picture, and lose nothing.
 # timeout: 300
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
@@ -15,6 +16,7 @@ has_encoder() { # NAME as in a file's name
 	vp9) grep -q libvpx-vp9 <<<"$encoders" ;;
 	mp3) grep -q libmp3lame <<<"$encoders" ;;
 	opus) grep -q libopus <<<"$encoders" ;;
+	vorbis) grep -q libvorbis <<<"$encoders" ;;
 	esac
 }
 
@@ -33,15 +35,16 @@ files=(
 	codec-mpeg2-eac3.mp4 codec-mpeg2-eac3.mkv
 	codec-mpeg4-alac.mov codec-mpeg4-alac.mkv
 	codec-h264-mp3.mov
+	codec-h264-pcm.mov codec-h264-vorbis.mkv # sound that becomes AAC
 	codec-h264-aac.ts codec-h264-mp2.ts codec-hevc-ac3.ts codec-mpeg2-mp2.ts
 )
 used=()
 for name in "${files[@]}"; do
 	IFS=- read -r _ video audio <<<"${name%.*}"
 	case $video-$audio in
-	*hevc* | *av1* | *vp9* | *mp3* | *opus*)
+	*hevc* | *av1* | *vp9* | *mp3* | *opus* | *vorbis*)
 		has_encoder "$video" || [[ $video =~ ^(h264|mpeg) ]] || continue
-		has_encoder "$audio" || [[ ! $audio =~ ^(mp3|opus)$ ]] || continue
+		has_encoder "$audio" || [[ ! $audio =~ ^(mp3|opus|vorbis)$ ]] || continue
 		;;
 	esac
 	upload "$name"
@@ -57,6 +60,9 @@ for name in "${used[@]}"; do
 		sc_done "$id"
 		eq "$(status_of "$id" '[.result.artifacts[].method]|unique|join(" ")')" copy "$id"
 		eq "$(status_of "$id" '[.result.artifacts[].dropped[]?]|length')" 0 "$id"
+		n_recoded=0
+		[[ $name != *-pcm.* && $name != *-vorbis.* ]] || n_recoded=1
+		eq "$(status_of "$id" '[.warnings[]|select(contains("encoded anew, as AAC"))]|length')" $n_recoded "$id"
 		compare_clips "$(media "$name")" "$MNT/jobs/$id/clips" --mode "$mode" --whole \
 			--status "$MNT/jobs/$id/status" || fail "$id: the clips are not the source"
 	done

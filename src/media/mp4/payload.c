@@ -77,18 +77,45 @@ static int copy_range(struct payload_copy *copy, int64_t from, int64_t to, int64
 	return 0;
 }
 
+static bool is_spooled(const struct mp4_movie *movie, const struct mp4_range *range)
+{
+	return movie->spool_base && range->offset >= movie->spool_base;
+}
+
+/* The ranges of one of the two files. */
+static int copy_ranges(const struct mp4_movie *movie, const struct mp4_header *header,
+		       struct payload_copy *copy, bool of_spool)
+{
+	int64_t to = header->payload_pos;
+	int r = 0;
+
+	for (size_t i = 0; i < movie->n_ranges && r == 0; i++) {
+		const struct mp4_range *range = &movie->ranges[i];
+
+		if (is_spooled(movie, range) == of_spool)
+			r = copy_range(copy, range->offset - (of_spool ? movie->spool_base : 0), to,
+				       range->length);
+		to += range->length;
+	}
+	free(copy->buffer);
+	return r;
+}
+
+int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *header, int fd,
+		      void (*worked)(void *context, uint64_t bytes), void *context)
+{
+	struct payload_copy copy = {
+		.source_fd = movie->spool_fd, .fd = fd, .worked = worked, .context = context};
+
+	return movie->spool_base ? copy_ranges(movie, header, &copy, true) : 0;
+}
+
 int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
 		      int fd, void (*worked)(void *context, uint64_t bytes), void *context)
 {
 	struct payload_copy copy = {
 		.source_fd = source_fd, .fd = fd, .worked = worked, .context = context};
-	int64_t to = header->payload_pos;
-	int r = 0;
+	int r = copy_ranges(movie, header, &copy, false);
 
-	for (size_t i = 0; i < movie->n_ranges && r == 0; i++) {
-		r = copy_range(&copy, movie->ranges[i].offset, to, movie->ranges[i].length);
-		to += movie->ranges[i].length;
-	}
-	free(copy.buffer);
-	return r;
+	return r < 0 ? r : mp4_write_spooled(movie, header, fd, worked, context);
 }

@@ -71,6 +71,10 @@ struct mp4_movie {
 	size_t n_tracks;
 	const struct mp4_range *ranges; /* borrowed; every sample lies in one of them */
 	size_t n_ranges;
+	/* Ranges from this offset on are of a second file, and begin there at 0; 0: there are none.
+	 */
+	int64_t spool_base;
+	int spool_fd; /* borrowed */
 };
 
 struct mp4_header {
@@ -96,3 +100,6 @@ int mp4_write_header(const struct mp4_movie *movie, int fd, struct mp4_header *r
  */
 int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
 		      int fd, void (*worked)(void *context, uint64_t bytes), void *context);
+/** Only what lies in the second file: for a payload that is else written piece by piece. */
+int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *header, int fd,
+		      void (*worked)(void *context, uint64_t bytes), void *context);
