@@ -21,8 +21,8 @@ static int refuse_codec(const struct index_track *t, const char *mode_name, stru
 
 /** The tracks that are copied: the picture and all sound that MP4 can hold. Other sound is encoded.
  */
-static int select_tracks(const struct media_index *index,
-			 const char *mode_name, struct error *e, struct copy_selection *selection)
+static int select_tracks(const struct media_index *index, const char *mode_name, struct error *e,
+			 struct copy_selection *selection)
 {
 	*selection = (struct copy_selection){0};
 	for (size_t i = 0; i < index->n_tracks; i++) {
@@ -161,7 +161,8 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	warn_of_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
-		    ? copy_clips_by_packets(source, &selection, sound, cuts, n_cuts, dropped, &set, e)
+		    ? copy_clips_by_packets(source, &selection, sound, cuts, n_cuts, dropped, &set,
+					    e)
 		    : copy_by_place(source, &selection, sound, cuts, n_cuts, dropped, &set, e);
 	if (r == 0)
 		r = clip_set_sync(&set, e);

@@ -25,8 +25,8 @@ static enum cut_mode mode_for_sound(const struct media_index *index,
 	return mode;
 }
 
-int media_cut(struct media_source *source, enum cut_mode mode,
-	      const struct encode_options *encode, const struct media_plan *plan, int dir_fd,
+int media_cut(struct media_source *source, enum cut_mode mode, const struct encode_options *encode,
+	      const struct media_plan *plan, int dir_fd,
 	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
 	      struct error *e)
 {
