@@ -93,5 +93,19 @@ int media_cut(struct media_source *source, enum cut_mode mode,
 int media_sha256(int fd, void (*worked)(void *context, uint64_t bytes), void *context,
 		 struct error *e, char ret[SHA256_SIZE]);
 
-/** The version of the FFmpeg whose libraries are loaded, for --version and health. Static. */
-const char *media_ffmpeg_version(void);
+/** The version of the FFmpeg whose libraries are loaded, for --version and health. Static; NULL
+ *  as media_library_load() fails. */
+const char *media_ffmpeg_version(struct error *e);
+
+/**
+ * Load libav: it lies in a module that the functions above load when they need it, which takes
+ * some 30 ms and reads the libraries' files. For callers that give up the right to read files, or
+ * like to choose the time. The module stays; later calls open no file.
+ * Codes: INTERNAL (it is not installed, or belongs to another version)
+ */
+int media_library_load(struct error *e);
+/**
+ * Whether cutting this will load libav for certain, by the mode and the first bytes of the file.
+ * false is no promise: the index of an MP4 may turn out to be one that only libav reads.
+ */
+bool media_wants_library(int fd, enum cut_mode mode);

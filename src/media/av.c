@@ -392,8 +392,3 @@ void av_input_close(struct av_input *input)
 	av_log_end();
 	free(input);
 }
-
-const char *media_ffmpeg_version(void)
-{
-	return av_version_info();
-}

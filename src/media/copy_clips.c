@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "copy_sound.h"
+#include "library.h"
 #include "storyclip/common/hook.h"
 
 #define HIDDEN_WARNING_US 2000000
@@ -55,6 +56,42 @@ struct artifact copy_clip_artifact(const struct media_index *index, const struct
 	};
 }
 
+/* Sound that is encoded anew: libav's part, loaded when there is such sound. */
+static int open_sound(struct media_source *source, const struct copy_selection *selection,
+		      int dir_fd, char **dropped, struct error *e, struct copy_sound **ret)
+{
+	const struct media_library *library;
+	int r;
+
+	if (!selection->n_recoded)
+		return 0;
+	r = media_library_get(e, &library);
+	if (r < 0)
+		return r;
+	return library->copy_sound_open(source, selection, dir_fd, dropped, e, ret);
+}
+
+static int add_sound(struct copy_sound *sound, const struct copy_cut *cut, unsigned int number,
+		     struct copy_clip *clip, struct error *e)
+{
+	const struct media_library *library;
+	int r;
+
+	if (!sound)
+		return 0;
+	r = media_library_get(e, &library);
+	return r < 0 ? r : library->copy_sound_add(sound, cut, number, clip, e);
+}
+
+static void close_sound(struct copy_sound *sound)
+{
+	const struct media_library *library;
+	struct error e;
+
+	if (sound && media_library_get(&e, &library) == 0)
+		library->copy_sound_close(sound);
+}
+
 static int copy_by_place(struct media_source *source, const struct copy_selection *selection,
 			 struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
 			 char *dropped, struct clip_set *set, struct error *e)
@@ -68,7 +105,7 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 		r = copy_clip_build(source->index, selection, &cuts[i], source->size_bytes, &clip);
 		if (r < 0)
 			return error_from_errno(e, r, "preparing clip %zu", i + 1);
-		r = copy_sound_add(sound, &cuts[i], (unsigned int)i + 1, &clip, e);
+		r = add_sound(sound, &cuts[i], (unsigned int)i + 1, &clip, e);
 		if (r < 0)
 			return r;
 		artifact = copy_clip_artifact(source->index, &cuts[i], &clip, (unsigned int)i + 1,
@@ -78,6 +115,19 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 			return r;
 	}
 	return 0;
+}
+
+static int copy_by_packets(struct media_source *source, const struct copy_selection *selection,
+			   struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			   char *dropped, struct clip_set *set, struct error *e)
+{
+	const struct media_library *library;
+	int r = media_library_get(e, &library);
+
+	if (r < 0)
+		return r;
+	return library->copy_clips_by_packets(source, selection, sound, cuts, n_cuts, dropped, set,
+					      e);
 }
 
 /* Told once for all clips, from what is told of each. */
@@ -145,7 +195,7 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
 {
 	struct hidden_heads heads = {.made = made, .made_context = made_context};
-	auto_of(copy_sound) struct copy_sound *sound = NULL;
+	struct copy_sound *sound = NULL;
 	auto_free char *dropped = strdup(source->index->dropped);
 	struct copy_selection selection;
 	struct clip_set set;
@@ -155,18 +205,18 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 		return error_from_errno(e, -ENOMEM, "preparing the clips");
 	r = select_tracks(source->index, mode_name, e, &selection);
 	if (r == 0)
-		r = copy_sound_open(source, &selection, dir_fd, &dropped, e, &sound);
+		r = open_sound(source, &selection, dir_fd, &dropped, e, &sound);
 	if (r < 0)
 		return r;
 	warn_of_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
-		    ? copy_clips_by_packets(source, &selection, sound, cuts, n_cuts, dropped, &set,
-					    e)
+		    ? copy_by_packets(source, &selection, sound, cuts, n_cuts, dropped, &set, e)
 		    : copy_by_place(source, &selection, sound, cuts, n_cuts, dropped, &set, e);
 	if (r == 0)
 		r = clip_set_sync(&set, e);
 	clip_set_finish(&set);
+	close_sound(sound);
 	if (r == 0 && heads.n_long)
 		listener_warning(
 			source->listener,

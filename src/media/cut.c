@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of modes, and what a listener that leaves functions out is spared. */
-#include "cut.h"
+#include "library.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,18 +30,27 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct enco
 	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
 	      struct error *e)
 {
-	static int (*const modes[CUT_MODE_COUNT])(struct media_source *, const struct media_plan *,
-						  int, clip_made, void *, struct error *) = {
+	/* The others decode. */
+	static const cut_mode_function modes[CUT_MODE_COUNT] = {
 		[CUT_EXACT] = cut_exact_clips,
 		[CUT_KEYFRAME] = cut_keyframe_clips,
-		[CUT_ENCODE] = cut_encode_clips,
 	};
+	cut_mode_function cut;
+	const struct media_library *library;
+	int r;
 
 	if (!plan->n_ranges)
 		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
 	source->encode = *encode;
 	mode = mode_for_sound(source->index, source->listener, mode);
-	return modes[mode](source, plan, dir_fd, made, made_context, e);
+	cut = modes[mode];
+	if (!cut) {
+		r = media_library_get(e, &library);
+		if (r < 0)
+			return r;
+		cut = library->cut[mode];
+	}
+	return cut(source, plan, dir_fd, made, made_context, e);
 }
 
 void listener_worked(const struct media_listener *listener, uint64_t units)

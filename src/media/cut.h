@@ -11,6 +11,8 @@
 typedef void (*clip_made)(void *context, const struct artifact *artifact);
 
 /* A mode: media_cut() without its mode argument. */
+typedef int (*cut_mode_function)(struct media_source *source, const struct media_plan *plan,
+				 int dir_fd, clip_made made, void *made_context, struct error *e);
 int cut_exact_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		    clip_made made, void *made_context, struct error *e);
 int cut_keyframe_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,

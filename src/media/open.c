@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "library.h"
 #include "mp4/reader.h"
 #include "plan.h"
 #include "source.h"
@@ -82,8 +83,13 @@ static const char *looks_like(const uint8_t *head, size_t len)
 
 static int open_packets(struct media_source *source, bool is_length_checked, struct error *e)
 {
-	return index_from_packets(source->fd, is_length_checked, source->listener, e,
-				  &source->index);
+	const struct media_library *library;
+	int r = media_library_get(e, &library);
+
+	if (r < 0)
+		return r;
+	return library->index_from_packets(source->fd, is_length_checked, source->listener, e,
+					   &source->index);
 }
 
 /**

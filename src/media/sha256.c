@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What an upload's bytes are, by libavutil's SHA-256. One thread. */
-#include "storyclip/media.h"
+#include "sha256.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,8 +41,8 @@ static int hash(int fd, struct AVSHA *sha, uint8_t *piece,
 	return n < 0 ? (int)n : 0;
 }
 
-int media_sha256(int fd, void (*worked)(void *context, uint64_t bytes), void *context,
-		 struct error *e, char ret[SHA256_SIZE])
+int sha256_of_file(int fd, void (*worked)(void *context, uint64_t bytes), void *context,
+		   struct error *e, char ret[SHA256_SIZE])
 {
 	auto_free uint8_t *piece = malloc(PIECE_BYTES);
 	struct AVSHA *sha = av_sha_alloc();

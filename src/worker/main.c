@@ -7,12 +7,24 @@
 
 #include "storyclip/media.h"
 
+static int print_version(void)
+{
+	struct error e = {0};
+	const char *ffmpeg = media_ffmpeg_version(&e);
+
+	printf("storyclip-worker %s\n", SC_VERSION);
+	if (!ffmpeg) {
+		fprintf(stderr, "storyclip-worker: %s\n", e.message);
+		return 1;
+	}
+	printf("FFmpeg %s\n", ffmpeg);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	/* The daemon asks: it shows which libav cuts, and links none itself. */
-	if (argc == 2 && !strcmp(argv[1], "--version")) {
-		printf("storyclip-worker %s\nFFmpeg %s\n", SC_VERSION, media_ffmpeg_version());
-		return 0;
-	}
+	if (argc == 2 && !strcmp(argv[1], "--version"))
+		return print_version();
 	return worker_main();
 }

@@ -134,6 +134,14 @@ static void on_hashed(void *context, uint64_t bytes)
 		     PROGRESS_PREPARED + (int)(part * (PROGRESS_ANALYZING - 1 - PROGRESS_PREPARED)));
 }
 
+/* libav takes a while to load and reads many files: only where it will be needed. */
+static int worker_load(const struct work_order *order, struct error *e)
+{
+	if (!order->sha256[0] && !media_wants_library(PROTO_SOURCE_FD, order->cut))
+		return 0;
+	return media_library_load(e);
+}
+
 /* Whether the upload is the one that the request means. */
 static int worker_compare(struct worker *w, struct error *e)
 {
@@ -216,6 +224,9 @@ static int worker_run(struct worker *w, struct error *e)
 	int r;
 
 	r = worker_take_order(w, e);
+	if (r < 0)
+		return r;
+	r = worker_load(&w->order, e);
 	if (r < 0)
 		return r;
 	r = worker_compare(w, e);

@@ -16,7 +16,7 @@ chown -R nobody:nogroup "$ROOT" "$MNT" "$LOG"
 # The sources may lie where only root may look.
 src=$SC_TEST/tiny.mp4 bin=$SC_TEST/bin
 mkdir "$bin"
-cp "$SC_BIN"/storyclipfs "$SC_BIN"/storyclip-{worker,publish} "$bin"
+cp "$SC_BIN"/storyclipfs "$SC_BIN"/storyclip-{worker,libav.so,publish} "$bin"
 cp "$(media tiny.mp4)" "$src"
 chmod -R a+rX "$src" "$bin"
 as() {

@@ -17,7 +17,7 @@ for file in bin/storyclipfs bin/storyclip share/man/man1/storyclipfs.1 share/man
 	[[ -s $at/$file ]] || fail "not installed: $file"
 done
 [[ -n $(find "$stage" -path "*/etc/logrotate.d/storyclip") ]] || fail "not installed: logrotate.d/storyclip"
-exists "$at"/libexec/storyclip/storyclip-{worker,publish}
+exists "$at"/libexec/storyclip/storyclip-{worker,libav.so,publish}
 for file in bin/storyclipfs bin/storyclip libexec/storyclip/storyclip-worker; do
 	[[ -x $at/$file ]] || fail "not executable: $file"
 done
@@ -27,5 +27,7 @@ grep -qx "ExecStart=$prefix/bin/storyclipfs .*" "$at/lib/systemd/system/storycli
 	fail "the unit does not start the installed program"
 
 version=$("$at/bin/storyclipfs" --version) || fail "the installed program does not run"
+grep -q '^FFmpeg [0-9]' < <("$at/libexec/storyclip/storyclip-worker" --version) ||
+	fail "the installed worker does not find libav"
 contains "$version" "$(meson introspect "$SC_BUILD" --projectinfo | jq -r .version)" "--version"
 "$at/bin/storyclip" --version >"$LOG/version" || fail "the installed storyclip does not run"

@@ -16,7 +16,7 @@ if [[ ${1:-} != inside ]]; then
 fi
 mkdir "$SC_TEST/bin" "$SC_TEST/user" "$SC_TEST/programs"
 # The build may lie where only root may look, and one start here is another user's.
-cp "$SC_BIN"/storyclipfs "$SC_BIN"/storyclip-{worker,publish} "$SC_TEST/programs"
+cp "$SC_BIN"/storyclipfs "$SC_BIN"/storyclip-{worker,libav.so,publish} "$SC_TEST/programs"
 chmod -R a+rX "$SC_TEST/programs"
 cat >"$SC_TEST/bin/storyclipfs" <<END
 #!/bin/sh
