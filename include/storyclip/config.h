@@ -30,6 +30,7 @@ struct settings {
 	int64_t upload_wait_ms;
 	unsigned int max_queue;
 	enum settings_switch xattr; /* of incoming/; auto: where it costs no request per write */
+	enum settings_switch strict; /* what a request says that does not say it; auto is off */
 	struct {
 		int64_t bytes;
 		unsigned int percent; /* of each volume; 0: bytes are meant */

@@ -77,12 +77,13 @@ int media_plan(const struct media_source *source, enum cut_mode mode,
  * (clip_filename()), checked (VERIFY_FAILED), then told by `made`; the data of all is on disk
  * (fsync) when it returns 0.
  *
- * @param encode  what CUT_ENCODE makes of the picture; borrowed for the call
- * @param made    called after each checked clip; the artifact is borrowed for the call
+ * @param encode     what CUT_ENCODE makes of the picture; borrowed for the call
+ * @param is_strict  copied clips hold no bytes of the source but those of samples that they need
+ * @param made       called after each checked clip; the artifact is borrowed for the call
  */
 int media_cut(struct media_source *source, enum cut_mode mode,
-	      const struct encode_options *encode, const struct media_plan *plan, int dir_fd,
-	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
+	      const struct encode_options *encode, bool is_strict, const struct media_plan *plan,
+	      int dir_fd, void (*made)(void *context, const struct artifact *artifact), void *made_context,
 	      struct error *e);
 
 /**

@@ -46,6 +46,7 @@ struct work_order {
 	size_t n_ranges;
 	int64_t size;              /* what the source must have; 0: anything */
 	char sha256[SHA256_SIZE];  /* the same; "": anything */
+	bool is_strict;            /* copy no bytes but those that a clip needs */
 	struct encode_options encode; /* only CUT_ENCODE looks at it */
 };
 

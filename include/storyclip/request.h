@@ -81,6 +81,8 @@ struct request {
 	bool delete_upload;        /* remove the upload once the job is done */
 	int64_t size;              /* bytes that the upload must have; 0: not given */
 	char sha256[SHA256_SIZE];  /* of the upload, lower case; "" when not given */
+	bool has_strict;              /* strict was given; else the mount's setting counts */
+	bool strict;                  /* copy no bytes but those that a clip needs */
 	struct encode_options encode; /* defaults unless cut is CUT_ENCODE */
 };
 

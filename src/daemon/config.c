@@ -20,7 +20,7 @@
 #define DEFAULT_OWNER "www-data:www-data"
 #define MS            1000
 
-enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_SIZE, KIND_SWITCH, KIND_OWNER };
+enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_SIZE, KIND_SWITCH, KIND_FLAG, KIND_OWNER };
 
 struct setting {
 	const char *option;
@@ -64,6 +64,8 @@ static const struct setting settings_table[] = {
 	 "1 to 1000000", "10000", "jobs that may wait"},
 	{"xattr", "STORYCLIP_XATTR", KIND_SWITCH, FIELD(xattr),
 	 .help = "extended attributes, access lists in incoming/ (on where a write costs no more)"},
+	{"strict", "STORYCLIP_STRICT", KIND_FLAG, FIELD(strict),
+	 .help = "copy no bytes but those that a clip needs, unless a request says else (off)"},
 	{"min_free", "STORYCLIP_MIN_FREE", KIND_SIZE, FIELD(min_free), .fallback = "256M",
 	 .help = "room to keep on the disks: bytes, K, M, G, or % of each"},
 	{"log", "STORYCLIP_LOG", KIND_PATH, FIELD(log_file),
@@ -275,7 +277,7 @@ static int setting_read(const struct setting *setting, const struct given *given
 		[KIND_PATH] = read_path,     [KIND_TEXT] = read_text,
 		[KIND_COUNT] = read_count,   [KIND_SECONDS] = read_seconds,
 		[KIND_SWITCH] = read_switch, [KIND_OWNER] = read_owner,
-		[KIND_SIZE] = read_size,
+		[KIND_SIZE] = read_size,     [KIND_FLAG] = read_switch,
 	};
 	int r = readers[setting->kind](setting, given, e, settings);
 
@@ -309,8 +311,10 @@ static int options_check(const struct command_line *line, struct error *e,
 	for (size_t i = 0; i < line->n_options; i++) {
 		const struct mount_option *option = &line->options[i];
 
-		if (setting_find(option->name)) {
-			if (!option->value)
+		const struct setting *setting = setting_find(option->name);
+
+		if (setting) {
+			if (!option->value && setting->kind != KIND_FLAG)
 				return error_set(e, SC_INVALID_REQUEST,
 						 "option %s needs a value: %s=...", option->name,
 						 option->name);
@@ -336,8 +340,9 @@ static struct given setting_given(const struct setting *setting, const struct co
 
 	for (size_t i = line->n_options; i > 0; i--)
 		if (!strcmp(line->options[i - 1].name, setting->option))
-			return (struct given){line->options[i - 1].value, setting->option,
-					      "mount option"};
+			return (struct given){line->options[i - 1].value ? line->options[i - 1].value
+									 : "on",
+					      setting->option, "mount option"};
 	value = getenv(setting->env);
 	if (value && *value)
 		return (struct given){value, setting->env, "environment"};
@@ -422,7 +427,7 @@ void settings_help(FILE *out)
 	static const char *const kind_value[] = {
 		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",      [KIND_COUNT] = "N",
 		[KIND_SECONDS] = "SECONDS", [KIND_SWITCH] = "on|off", [KIND_OWNER] = "USER:GROUP",
-		[KIND_SIZE] = "SIZE",
+		[KIND_SIZE] = "SIZE",       [KIND_FLAG] = "[=on|off]",
 	};
 
 	fputs("Usage: storyclipfs ROOT MOUNTPOINT [-f] [-d] [-c FILE] [-o option,...]\n"
@@ -445,7 +450,9 @@ void settings_help(FILE *out)
 		const struct setting *s = &settings_table[i];
 		int width;
 
-		width = fprintf(out, "\n  -o %s=%s", s->option, kind_value[s->kind]) - 1;
+		width = fprintf(out, "\n  -o %s%s%s", s->option, s->kind == KIND_FLAG ? "" : "=",
+				kind_value[s->kind]);
+		width--;
 		fprintf(out, "%*s%s\n", width < 38 ? 38 - width : 1, "", s->env);
 		fprintf(out, "      %s", s->help);
 		if (s->fallback && *s->fallback)

@@ -35,7 +35,8 @@ static int generate_id(struct engine *engine, char out[JOB_ID_SIZE])
 }
 
 /* What the worker will be told, but for the attempt. */
-static int encode_order(const struct request *request, const char *job_id, char **ret)
+static int encode_order(const struct engine *engine, const struct request *request,
+			const char *job_id, char **ret)
 {
 	auto_buf struct buf text = BUF_EMPTY;
 	struct work_order order = {
@@ -47,6 +48,8 @@ static int encode_order(const struct request *request, const char *job_id, char 
 		.max_clips = request->max_clips,
 		.ranges = request->ranges, /* borrowed */
 		.n_ranges = request->n_ranges,
+		.is_strict = request->has_strict ? request->strict
+						 : engine->deps.settings->strict == SWITCH_ON,
 		.encode = request->encode,
 		.size = request->size,
 	};
@@ -99,7 +102,7 @@ static int fill_snapshot(struct engine *engine, const struct request *request,
 	    (request->user_id && !job->user_id) ||
 	    (request->idempotency_key && !job->idempotency_key))
 		return -ENOMEM;
-	return encode_order(request, job->id, &job->order_json);
+	return encode_order(engine, request, job->id, &job->order_json);
 }
 
 /* Take the id in memory: of two that ask for the same, one comes first. */

@@ -184,6 +184,13 @@ static int set_delete_upload(struct request *request, struct value *v, struct er
 	return 0;
 }
 
+static int set_strict(struct request *request, struct value *v, struct error *e)
+{
+	request->strict = v->number != 0;
+	request->has_strict = true;
+	return 0;
+}
+
 static int set_upload_size(struct request *request, struct value *v, struct error *e)
 {
 	request->size = v->number;
@@ -227,6 +234,8 @@ static const struct field fields[] = {
 	{"clips", KIND_CLIPS, 1, REQUEST_MAX_CLIPS, "1 to 10000 of them", .set = set_clips},
 	{"parts", KIND_COUNT, 1, REQUEST_MAX_CLIPS, "1 to 10000", .set = set_parts},
 	{"cut", KIND_STRING, .set = set_cut},
+	{"strict", KIND_BOOL, .cuts = CUT_BIT(CUT_EXACT) | CUT_BIT(CUT_KEYFRAME),
+	 .set = set_strict},
 	{"aspect", KIND_STRING, .cuts = CUT_BIT(CUT_ENCODE), .set = set_aspect},
 	{"width", KIND_COUNT, PICTURE_SIZE_MIN, PICTURE_SIZE_MAX, "even, 16 to 8192",
 	 CUT_BIT(CUT_ENCODE), set_width},
@@ -596,6 +605,8 @@ void request_to_json(const struct request *request, struct buf *out)
 	buf_printf(out, ",\"cut\":\"%s\"", cut_mode_name(request->cut));
 	if (request->cut == CUT_ENCODE)
 		encode_options_add(out, &request->encode);
+	if (request->has_strict)
+		buf_printf(out, ",\"strict\":%s", request->strict ? "true" : "false");
 	if (request->job_id[0])
 		buf_printf(out, ",\"jobId\":\"%s\"", request->job_id);
 	if (request->max_attempts)

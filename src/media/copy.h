@@ -41,6 +41,11 @@ struct copy_selection {
 	size_t n_recoded;
 };
 
+struct copy_options {
+	int64_t size_bytes; /* of the source */
+	bool is_strict;     /* no bytes but those of the clip's samples */
+};
+
 /**
  * Decide everything about a clip. Pure arithmetic, no I/O.
  *
@@ -52,7 +57,8 @@ struct copy_selection {
  * @return 0, -ENOMEM, -ENODATA (no frame in between)
  */
 int copy_clip_build(const struct media_index *index, const struct copy_selection *selection,
-		    const struct copy_cut *cut, int64_t size_bytes, struct copy_clip *ret);
+		    const struct copy_cut *cut, const struct copy_options *options,
+		    struct copy_clip *ret);
 void copy_clip_finish(struct copy_clip *clip);
 #define auto_copy_clip __attribute__((cleanup(copy_clip_finish)))
 

@@ -326,16 +326,16 @@ static int compare_ranges(const void *a, const void *b)
 }
 
 /* Join sorted extents, each grown to whole blocks, that touch or have gaps of up to gap_bytes. */
-static size_t merge_ranges(struct mp4_range *ranges, size_t n, int64_t gap_bytes,
+static size_t merge_ranges(struct mp4_range *ranges, size_t n, int64_t block, int64_t gap_bytes,
 			   int64_t size_bytes)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		int64_t low = ranges[i].offset / MP4_BLOCK * MP4_BLOCK;
+		int64_t low = ranges[i].offset / block * block;
 		int64_t high = ranges[i].offset + ranges[i].length;
 
-		high = (high + MP4_BLOCK - 1) / MP4_BLOCK * MP4_BLOCK;
+		high = (high + block - 1) / block * block;
 		high = high < size_bytes ? high : size_bytes;
 		if (kept &&
 		    low - (ranges[kept - 1].offset + ranges[kept - 1].length) <= gap_bytes) {
@@ -352,9 +352,10 @@ static size_t merge_ranges(struct mp4_range *ranges, size_t n, int64_t gap_bytes
 
 /**
  * Which bytes of the source the clip takes: all between its first and its last, in one piece, so
- * that blocks can be shared; several pieces where that would be much more than it needs.
+ * that blocks can be shared; several pieces where that would be much more than it needs, and
+ * nothing beside the samples when the source's other bytes are nobody's business.
  */
-static int build_ranges(struct copy_clip *clip, int64_t size_bytes)
+static int build_ranges(struct copy_clip *clip, const struct copy_options *options)
 {
 	size_t n = 0, at = 0;
 	int64_t used = 0, low, high = 0;
@@ -376,9 +377,13 @@ static int build_ranges(struct copy_clip *clip, int64_t size_bytes)
 	qsort(ranges, n, sizeof(*ranges), compare_ranges);
 	low = ranges[0].offset;
 	clip->movie.ranges = ranges;
-	clip->movie.n_ranges = merge_ranges(
-		ranges, n, high - low > used + used / 4 ? RANGE_GAP_BYTES : INT64_MAX / 2,
-		size_bytes);
+	if (options->is_strict)
+		clip->movie.n_ranges = merge_ranges(ranges, n, 1, 0, options->size_bytes);
+	else
+		clip->movie.n_ranges = merge_ranges(
+			ranges, n, MP4_BLOCK,
+			high - low > used + used / 4 ? RANGE_GAP_BYTES : INT64_MAX / 2,
+			options->size_bytes);
 	return 0;
 }
 
@@ -431,7 +436,8 @@ static void count_hidden_bytes(struct copy_clip *clip)
 }
 
 int copy_clip_build(const struct media_index *index, const struct copy_selection *selection,
-		    const struct copy_cut *cut, int64_t size_bytes, struct copy_clip *ret)
+		    const struct copy_cut *cut, const struct copy_options *options,
+		    struct copy_clip *ret)
 {
 	uint32_t cut_timescale = index_main(index)->timescale;
 	struct copy_clip *clip = ret;
@@ -457,7 +463,7 @@ int copy_clip_build(const struct media_index *index, const struct copy_selection
 	}
 	if (!clip->movie.n_tracks)
 		return -ENODATA;
-	r = index->is_packets ? build_packet_places(clip) : build_ranges(clip, size_bytes);
+	r = index->is_packets ? build_packet_places(clip) : build_ranges(clip, options);
 	if (r == 0)
 		count_hidden_bytes(clip);
 	return r;

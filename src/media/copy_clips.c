@@ -99,10 +99,11 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 	for (size_t i = 0; i < n_cuts; i++) {
 		auto_copy_clip struct copy_clip clip = {0};
 		struct artifact artifact;
+		const struct copy_options options = {source->size_bytes, source->is_strict};
 		int r;
 
 		hook_reach("cut-clip");
-		r = copy_clip_build(source->index, selection, &cuts[i], source->size_bytes, &clip);
+		r = copy_clip_build(source->index, selection, &cuts[i], &options, &clip);
 		if (r < 0)
 			return error_from_errno(e, r, "preparing clip %zu", i + 1);
 		r = add_sound(sound, &cuts[i], (unsigned int)i + 1, &clip, e);

@@ -63,6 +63,7 @@ static const struct index_sample *next_sample(const struct filling *filling, siz
 /* Decide the next clip, so that the scan knows which packet to wait for. */
 static int decide_next(struct filler *f)
 {
+	const struct copy_options options = {f->source->size_bytes, f->source->is_strict};
 	struct filling *filling;
 	int r;
 
@@ -74,7 +75,7 @@ static int decide_next(struct filler *f)
 	filling->file = CLIP_FILE_NONE;
 	filling->number = f->n_decided++;
 	r = copy_clip_build(f->source->index, f->selection, &f->cuts[filling->number],
-			    f->source->size_bytes, &filling->clip);
+			    &options, &filling->clip);
 	if (r < 0)
 		return error_from_errno(f->e, r, "preparing clip %zu", filling->number + 1);
 	filling->first_offset = INT64_MAX;

@@ -26,7 +26,7 @@ static enum cut_mode mode_for_sound(const struct media_index *index,
 }
 
 int media_cut(struct media_source *source, enum cut_mode mode, const struct encode_options *encode,
-	      const struct media_plan *plan, int dir_fd,
+	      bool is_strict, const struct media_plan *plan, int dir_fd,
 	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
 	      struct error *e)
 {
@@ -42,6 +42,7 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct enco
 	if (!plan->n_ranges)
 		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
 	source->encode = *encode;
+	source->is_strict = is_strict;
 	mode = mode_for_sound(source->index, source->listener, mode);
 	cut = modes[mode];
 	if (!cut) {

@@ -13,6 +13,7 @@ struct media_source {
 	int64_t size_bytes;
 	const struct media_listener *listener; /* borrowed; never NULL, its functions may be */
 	struct encode_options encode; /* of the job; what CUT_ENCODE makes of the picture */
+	bool is_strict;               /* of the job; see media_cut() */
 	struct media_index *index; /* owned; never NULL once media_open() has returned it */
 };
 

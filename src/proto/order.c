@@ -68,6 +68,7 @@ static const struct field work_fields[] = {
 	{FIELD_OF("size", FIELD_I64, struct work_order, size), .min = 1, .max = INT64_MAX,
 	 .is_optional = true, .absent = 0},
 	{FIELD_OF("sha256", FIELD_TEXT, struct work_order, sha256), .is_optional = true},
+	{FIELD_OF("strict", FIELD_BOOL, struct work_order, is_strict), .is_optional = true},
 	{FIELD_OF("aspectWidth", FIELD_U32, struct work_order, encode.aspect_width), .min = 1,
 	 .max = PICTURE_ASPECT_MAX, .is_optional = true, .absent = 0},
 	{FIELD_OF("aspectHeight", FIELD_U32, struct work_order, encode.aspect_height), .min = 1,

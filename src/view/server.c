@@ -154,6 +154,7 @@ static const char readme[] =
 	"  clips         [{\"start\":1.5,\"end\":4},...] instead of an even split\n"
 	"  parts         so many equal parts instead\n"
 	"  cut           exact (default), keyframe, encode\n"
+	"  strict        true: no bytes of the source in a clip but the samples that it needs\n"
 	"  aspect, width, height, fit (crop, pad), quality, preset   of the picture, with encode:\n"
 	"                {\"uploadId\":\"video\",\"cut\":\"encode\",\"width\":720,\"height\":1280}\n"
 	"  jobId         an id of your own, [A-Za-z0-9._-]{1,64}\n"

@@ -215,8 +215,8 @@ static int worker_cut(struct worker *w, struct error *e)
 {
 	child_phase(&w->reporter, PROGRESS_ANALYZING, JOB_MESSAGE_EXPORTING);
 	w->clip_began_ms = clock_monotonic_ms(&clock_system);
-	return media_cut(w->source, w->order.cut, &w->order.encode, &w->plan, PROTO_CLIPS_FD,
-			 on_made, w, e);
+	return media_cut(w->source, w->order.cut, &w->order.encode, w->order.is_strict, &w->plan,
+			 PROTO_CLIPS_FD, on_made, w, e);
 }
 
 static int worker_run(struct worker *w, struct error *e)

@@ -38,7 +38,7 @@ done
 "$SC_BIN/storyclipfs" --help >"$LOG/help"
 same settings \
 	"$(section SETTINGS | sed -n 's/^\.It Cm \([a-z_]*\)=\{0,1\} .*Pq Ev \([A-Z_]*\).*/\1 \2/p')" \
-	"$(sed -nE 's/^ +-o ([a-z_]+)=[^ ]+ +([A-Z_]+)$/\1 \2/p' "$LOG/help")"
+	"$(sed -nE 's/^ +-o ([a-z_]+)\[?=[^ ]+ +([A-Z_]+)$/\1 \2/p' "$LOG/help")"
 # Defaults and ranges, as --help and the table have them.
 item() { # OPTION: what the manual says of it, in one line
 	section SETTINGS | awk -v name="$1=" '/^\.It Cm / {on = index($3, name) == 1} on' | xargs -d '\n'

@@ -29,7 +29,7 @@ def compare(what, got, want, where):
 
 # Settings: option and variable of each.
 usage = subprocess.run([sys.argv[1], "--help"], check=True, capture_output=True, text=True).stdout
-in_help = set(re.findall(r"^ +-o (\w+)=\S+ +(\w+)$", usage, re.M))
+in_help = set(re.findall(r"^ +-o (\w+)\[?=\S+ +(\w+)$", usage, re.M))
 readme = read("README.md")
 in_readme = set((o, v) for v, o in re.findall(r"^\| `(\w+)` \| `(\w+)=\w*`", readme, re.M))
 in_readme |= set((o, v) for v, o in re.findall(r"^\| `(\w+)` \| `(\w+)=[A-Z:]+`", readme, re.M))

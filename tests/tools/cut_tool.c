@@ -2,9 +2,9 @@
 /*
  * Cut a file without mount and worker: the media library and a command line.
  *
- *     cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS [START-END,…] [FIELD=VALUE…]
+ *     cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS [START-END,…] [strict] [FIELD=VALUE…]
  *
- * FIELD: parts aspect width height fit quality preset, as in a request.
+ * FIELD: parts aspect width height fit quality preset, as in a request; strict alone.
  *
  * Prints {"duration":…} and a line of JSON for each clip; warnings and libav's lines go to standard
  * error. Exit codes: 0, 1 with "CODE: message" on standard error, 2 usage.
@@ -87,10 +87,13 @@ static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, st
 		.context = (void *)(uintptr_t) "", .log = say, .warning = say_warning};
 	auto_of(media_source) struct media_source *source = NULL;
 	struct media_plan plan = {0};
+	bool is_strict = false;
 	int r;
 
 	for (int i = 6; i < argc; i++)
-		if (!strchr(argv[i], '='))
+		if (!strcmp(argv[i], "strict"))
+			is_strict = true;
+		else if (!strchr(argv[i], '='))
 			split.n_ranges = parse_ranges(argv[i], ranges, REQUEST_MAX_CLIPS);
 		else if (!set_field(argv[i], &split, &encode))
 			return error_set(e, SC_INVALID_REQUEST, "%s", argv[i]);
@@ -100,7 +103,8 @@ static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, st
 	printf("{\"duration\":%.6f}\n", (double)media_duration_us(source) / 1e6);
 	r = media_plan(source, mode, &split, e, &plan);
 	if (r == 0)
-		r = media_cut(source, mode, &encode, &plan, dir_fd, print_clip, NULL, e);
+		r = media_cut(source, mode, &encode, is_strict, &plan, dir_fd, print_clip, NULL,
+			      e);
 	media_plan_finish(&plan);
 	return r;
 }

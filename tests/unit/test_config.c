@@ -169,6 +169,7 @@ static void check_defaults(void)
 	CHECK_INT(s.upload_wait_ms, 300000);
 	CHECK_INT(s.max_queue, 10000);
 	CHECK_INT(s.xattr, SWITCH_AUTO);
+	CHECK_INT(s.strict, SWITCH_AUTO);
 }
 
 static const struct {
@@ -230,6 +231,7 @@ static const struct {
 	{"max_queue=0", "max_queue=0", "1 to"},
 	{"xattr=yes", "xattr=yes", "on or off"},
 	{"xattr=", "xattr= ", "on or off"},
+	{"strict=yes", "strict=yes", "on or off"},
 	{"output_root=", "output_root=", "empty"},
 	{"output_root=/dev/null/x", "output_root=/dev/null/x", ""},
 	{"cdn_base=a b", "cdn_base=a b", "one word"},
@@ -278,7 +280,7 @@ static void check_accepted(void)
 		load("nofail,_netdev,noauto,auto,user,users,rw,defaults,x-systemd.automount,x-a=1,"
 		     "nosuid,nodev,noexec,suid,dev,exec,allow_other,default_permissions,"
 		     "stall_timeout=1.5,watchdog_interval=.25,upload_wait=0,cdn_base=https://"
-		     "c.example/a,"
+		     "c.example/a,strict,"
 		     "output_root=/tmp/../tmp//out/./puts//",
 		     &e, &s, &is_usage),
 		0);
@@ -286,6 +288,7 @@ static void check_accepted(void)
 	CHECK_INT(s.stall_timeout_ms, 1500);
 	CHECK_INT(s.watchdog_interval_ms, 250);
 	CHECK_INT(s.upload_wait_ms, 0);
+	CHECK_INT(s.strict, SWITCH_ON);
 	CHECK_STR(s.cdn_base, "https://c.example/a");
 	CHECK_STR(s.output_root, "/tmp/out/puts");
 }

@@ -61,6 +61,10 @@ static const struct {
 	 "\"idempotencyKey\":\"k \\\"1\\\"\",\"deleteUpload\":true,\"size\":1,\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}"},
 	{"{\"uploadId\":\"a\",\"priority\":0,\"deleteUpload\":false}",
 	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\"}"},
+	{"{\"uploadId\":\"a\",\"strict\":true}",
+	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"strict\":true}"},
+	{"uploadId=a cut=keyframe strict=false",
+	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"keyframe\",\"strict\":false}"},
 	/* lines */
 	{"uploadId=a priority=19 deleteUpload=true idempotencyKey=k size=9 sha256=0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
 	 "{\"uploadId\":\"a\",\"clipDuration\":5,\"maxClips\":50,\"cut\":\"exact\",\"priority\":19,"
@@ -144,8 +148,8 @@ static const struct {
 	{"uploadId=a cut=encode quality=52", "quality 52", "0 to 51"},
 	{"uploadId=a cut=encode quality=-1", "quality -1", "0 to 51"},
 	{"uploadId=a cut=encode preset=quick", "preset 'quick'", "ultrafast, superfast, veryfast"},
-	/* of later versions: not silently without effect */
-	{"{\"uploadId\":\"a\",\"strict\":true}", "strict", "unknown"},
+	{"{\"uploadId\":\"a\",\"strict\":1}", "strict 1", "true or false"},
+	{"uploadId=a cut=encode strict=true", "strict", "no use with cut encode"},
 	{"{\"uploadId\":\"a\",\"cut\":\"smart\"}", "cut 'smart' is not known",
 	 "exact, keyframe, encode"},
 	{"{\"uploadId\":\"a\",\"cut\":1}", "cut", "string"},
