@@ -28,6 +28,9 @@ struct server_view {
 	const struct settings *settings;
 	struct engine_stats engine;
 	unsigned int uploads_open;
+	bool passthrough_on;
+	char passthrough_why[ERROR_MESSAGE_SIZE]; /* "": it is on */
+	uint64_t passthrough_opens;               /* since the mount */
 	char watch_problem[ERROR_MESSAGE_SIZE]; /* "": arrivals behind the mount are heard of */
 };
 void view_health(const struct server_view *server, struct buf *out);

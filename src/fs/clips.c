@@ -19,6 +19,7 @@ struct clip_node {
 	struct clip_info info;
 	struct job_dir *job;
 	atomic_bool is_looked; /* the kernel may know the name */
+	struct backing backing; /* under fs.tree */
 	/* protected by fs.tree: the job's list */
 	struct clip_node *next;
 	struct clip_node **back;
@@ -172,8 +173,13 @@ static void clip_open(struct fs *fs, fuse_req_t req, struct node *node, struct f
 	fi->fh = (uint64_t)fd;
 	fi->keep_cache = 1;
 	fi->noflush = 1;
-	if (fuse_reply_open(req, fi) == -ENOENT)
+	backing_open(fs, &clip_of(node)->backing, fd, true, fi);
+	node_ref(fs, node); /* the asker may be gone, and the kernel forget it, before the answer */
+	if (fuse_reply_open(req, fi) == -ENOENT) {
+		backing_close(fs, &clip_of(node)->backing);
 		close(fd);
+	}
+	node_unref(fs, node);
 }
 
 static void clip_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
@@ -190,6 +196,7 @@ static void clip_read(struct fs *fs, fuse_req_t req, struct node *node, size_t s
 static void clip_release(struct fs *fs, fuse_req_t req, struct node *node,
 			 struct fuse_file_info *fi)
 {
+	backing_close(fs, &clip_of(node)->backing);
 	close((int)fi->fh);
 	fuse_reply_err(req, 0);
 }

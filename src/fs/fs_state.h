@@ -13,9 +13,15 @@
 #include "node.h"
 #include "notify.h"
 #include "parked.h"
+#include "passthrough.h"
 #include "textfile.h"
 #include "tree.h"
 #include "storyclip/fs.h"
+
+/** What metrics count. */
+struct fs_counters {
+	atomic_ullong passthrough_opens;
+};
 
 struct fs {
 	/* constant once requests are answered */
@@ -27,6 +33,7 @@ struct fs {
 	uid_t uid;     /* the daemon's: owner of what belongs to no job */
 	gid_t gid;
 	bool has_xattr; /* decided with the kernel, before the first request but INIT */
+	struct passthrough passthrough;
 	struct row_dir root;
 	struct node *jobs;      /* these three: found for their children's sake */
 	struct node *by_upload;
@@ -39,6 +46,7 @@ struct fs {
 	struct control control; /* lock fs.control */
 	struct notify notify;   /* lock fs.notify */
 
+	struct fs_counters counters;
 	atomic_llong jobs_mtime; /* wall ms: a job came or went */
 	atomic_bool is_jobs_looked; /* the kernel may know jobs_mtime, set before it is read */
 	atomic_bool is_draining; /* the loop has ended: what cannot be answered at once is refused */

@@ -3,10 +3,12 @@
 #include "incoming.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "fs_state.h"
@@ -263,6 +265,24 @@ int inc_check_frozen(struct fs *fs, const struct inc_node *node)
 	return intake_is_frozen(fs->intake, node->dev, node->ino) ? -ETXTBSY : 0;
 }
 
+/* File systems whose files change without inotify's hearing of it. */
+static bool is_remote(int fd)
+{
+	static const unsigned long remote[] = {
+		NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
+		FUSE_SUPER_MAGIC, V9FS_MAGIC, CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,
+		CODA_SUPER_MAGIC, OCFS2_SUPER_MAGIC, 0x01161970 /* GFS2 */,
+	};
+	struct statfs vfs;
+
+	if (fstatfs(fd, &vfs) < 0)
+		return true;
+	for (size_t i = 0; i < SC_ARRAY_SIZE(remote); i++)
+		if ((unsigned int)vfs.f_type == remote[i])
+			return true;
+	return false;
+}
+
 int incoming_init(struct fs *fs, const char *path)
 {
 	auto_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -276,6 +296,7 @@ int incoming_init(struct fs *fs, const char *path)
 	if (node_fd < 0)
 		return -errno;
 	fs->incoming.root_fd = take_fd(&fd);
+	fs->incoming.is_remote = is_remote(fs->incoming.root_fd);
 	inc_keep_init(fs);
 	return node_create(fs, &st, &node_fd, &fs->root.node, &fs->incoming.root);
 }

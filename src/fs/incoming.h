@@ -21,6 +21,7 @@ struct inc_file;
 
 struct incoming {
 	int root_fd; /* UPLOAD_TMP_DIR, O_PATH; -1: not opened */
+	bool is_remote; /* others may change it unseen, and its closes report errors; constant */
 	struct inc_node *root;
 	/* protected by fs.tree: files open for writing */
 	struct inc_file *writers;

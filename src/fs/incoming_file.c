@@ -2,9 +2,10 @@
 /*
  * Open files of incoming/. Handler threads.
  *
- * What only writes is opened direct_io: writes then come as large as they were made, which is the
- * faster way without kernel passthrough (FUSE.md section 3). Reads are cached by the kernel, which
- * drops its pages when it sees another time stamp or size.
+ * With kernel passthrough only open and close, and what changes a size, come here. Without: what
+ * only writes is opened direct_io, for writes then come as large as they were made, which is the
+ * faster way (FUSE.md section 3); reads are cached by the kernel, which drops its pages when it sees
+ * another time stamp or size.
  */
 #include "incoming_node.h"
 
@@ -77,6 +78,7 @@ static void file_close(struct fs *fs, struct inc_file *file)
 		intake_writer_closed(fs->intake, node->dev, node->ino, path ? path : "", file->fd);
 		inc_sidecar_closed(fs, take_ptr(file->sidecar), node, path);
 	}
+	backing_close(fs, &node->backing);
 	close(file->fd);
 	free(file);
 	node_unref(fs, &node->node);
@@ -96,13 +98,34 @@ void incoming_all_closed(struct fs *fs)
 	}
 }
 
+/* Requests are read as they are written, so their bytes come here. */
+static bool wants_passthrough(struct fs *fs, struct inc_node *node)
+{
+	bool is_wanted;
+
+	lock_acquire(&fs->tree.lock);
+	is_wanted = node->type == S_IFREG && !(node->name && intake_is_sidecar(node->name));
+	lock_release(&fs->tree.lock);
+	return is_wanted;
+}
+
+/* How the kernel shall use an open file. A close has something to say only where a request is carried
+   out with it, where the backing file system reports errors with it, or where it must wait. */
+static void set_opened(struct fs *fs, struct inc_file *file, struct fuse_file_info *fi,
+		       bool is_direct)
+{
+	fi->fh = (uintptr_t)file;
+	fi->direct_io = is_direct;
+	fi->keep_cache = !is_direct;
+	fi->noflush = !file->is_writable ||
+		      (!file->sidecar && !fs->incoming.is_remote && !inc_keep_wants_flush(fs));
+	backing_open(fs, &file->node->backing, file->fd, wants_passthrough(fs, file->node), fi);
+}
+
 static void reply_opened(struct fs *fs, fuse_req_t req, struct inc_file *file,
 			 struct fuse_file_info *fi)
 {
-	fi->fh = (uintptr_t)file;
-	fi->direct_io = (fi->flags & O_ACCMODE) == O_WRONLY;
-	fi->keep_cache = !fi->direct_io;
-	fi->noflush = !file->is_writable;
+	set_opened(fs, file, fi, (fi->flags & O_ACCMODE) == O_WRONLY);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		file_close(fs, file);
 }
@@ -184,10 +207,7 @@ void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->fh = (uintptr_t)file;
-	fi->direct_io = is_writable(fi->flags);
-	fi->keep_cache = !fi->direct_io;
-	fi->noflush = !file->is_writable;
+	set_opened(fs, file, fi, is_writable(fi->flags));
 	node_ref_to_lookup(fs, &node->node);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
 		file_close(fs, file);

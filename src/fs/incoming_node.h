@@ -7,6 +7,7 @@
 
 #include "as_caller.h"
 #include "node.h"
+#include "passthrough.h"
 
 struct inc_node {
 	struct node node; /* node.parent: see name */
@@ -19,6 +20,7 @@ struct inc_node {
 	   the last one looked up. NULL: none is known any more. */
 	char *name;
 	struct inc_node *kept_next, **kept_back; /* back NULL: not in the list */
+	struct backing backing; /* of a regular file */
 };
 
 struct inc_sidecar;
@@ -71,6 +73,8 @@ int inc_check_frozen(struct fs *fs, const struct inc_node *node);
 /** A regular file has been looked up: it is the last one to be given up (incoming_kept.c). */
 void inc_keep(struct fs *fs, struct inc_node *node);
 void inc_unkeep_locked(struct fs *fs, struct inc_node *node);
+/** Whether the close of a file that is opened now shall be told: there may be no room for it then. */
+bool inc_keep_wants_flush(struct fs *fs);
 /** Answer a flush with 0, later when more files are kept than shall be. */
 void inc_keep_reply_flush(struct fs *fs, fuse_req_t req);
 /** How many files are kept, by what the process may open. */

@@ -57,6 +57,7 @@ static void init_xattr(struct fs *fs, struct fuse_conn_info *conn)
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	init_xattr(userdata, conn);
+	passthrough_init(userdata, conn);
 	compat_want(conn, FUSE_CAP_DONT_MASK);      /* the backing file system masks, as natively */
 	compat_want(conn, FUSE_CAP_ATOMIC_O_TRUNC); /* an open is refused, or truncates, as one */
 	compat_want(conn, FUSE_CAP_AUTO_INVAL_DATA); /* pages go with another time stamp or size */

@@ -31,6 +31,8 @@ static void render_health(struct fs *fs, struct buf *out)
 		.uploads_open = intake_open_uploads(fs->intake),
 	};
 
+	server.passthrough_on = passthrough_is_on(fs, server.passthrough_why);
+	server.passthrough_opens = atomic_load(&fs->counters.passthrough_opens);
 	engine_stats(fs->engine, &server.engine);
 	intake_watch_problem(fs->intake, server.watch_problem);
 	view_health(&server, out);

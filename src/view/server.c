@@ -115,6 +115,10 @@ void view_health(const struct server_view *server, struct buf *out)
 	add_text_or_null(out, server->libfuse);
 	buf_add_str(out, ",\"ffmpeg\":");
 	add_text_or_null(out, server->ffmpeg);
+	buf_printf(out, ",\"passthrough\":{\"on\":%s,\"why\":",
+		   server->passthrough_on ? "true" : "false");
+	add_text_or_null(out, server->passthrough_why);
+	buf_printf(out, ",\"opens\":%" PRIu64 "}", server->passthrough_opens);
 	buf_add_str(out, ",\"database\":{\"path\":");
 	view_json_string(out, server->settings->database);
 	buf_add_str(out, ",\"error\":");

@@ -38,6 +38,8 @@ static struct server_view well(void)
 			   .watchdog_last_run = 1795478462345LL, .watchdog_stalled = 2,
 			   .free_uploads = 1000, .free_work = 2000, .free_outputs = 3000},
 		.uploads_open = 3,
+		.passthrough_why = "not built in",
+		.passthrough_opens = 5,
 	};
 }
 
@@ -47,12 +49,19 @@ static void test_well(void)
 	json_t *json = render(&server);
 	const char *path = NULL;
 	int busy = -1, of = -1, queue = -1, stalled = -1, open = -1;
-	json_int_t free_bytes = -1;
+	json_int_t free_bytes = -1, opens = -1;
+	const char *why = NULL;
+	int is_on = -1;
 
 	CHECK_STR(json_string_value(json_object_get(json, "status")), "ok");
 	CHECK_INT(json_array_size(json_object_get(json, "reasons")), 0);
 	CHECK_STR(json_string_value(json_object_get(json, "since")), "2026-11-24T00:01:02.345Z");
 	CHECK(json_is_null(json_object_get(json, "ffmpeg")));
+	CHECK_INT(json_unpack(json, "{s:{s:b,s:s,s:I}}", "passthrough", "on", &is_on, "why", &why,
+			      "opens", &opens), 0);
+	CHECK_INT(is_on, 0);
+	CHECK_STR(why, "not built in");
+	CHECK_INT(opens, 5);
 	CHECK_INT(json_unpack(json, "{s:{s:i,s:i},s:i,s:{s:i},s:{s:i}}", "workers", "busy", &busy,
 			      "of", &of, "queue", &queue, "watchdog", "stalled", &stalled, "uploads",
 			      "open", &open), 0);

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What is written into incoming/ shows at once in size, times and bytes: by kernel passthrough where that
+# can be (each part fails unless health says that it is on and its opens were counted), else the same
+# through the daemon.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+need rsync python3
+sc_mount
+in=$MNT/incoming
+back=$ROOT/tmp/uploads
+src=$(media short.mp4)
+tool=$SC_TESTS/tools/written.py
+
+passthrough() { # JQ-FILTER
+	jq -r ".passthrough.$1" "$MNT/health"
+}
+version_at_least() { # VERSION WANTED
+	[[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]
+}
+expected=false
+if [[ $EUID -eq 0 ]] && version_at_least "$(jq -r .libfuse "$MNT/health")" 3.17 && version_at_least "$(uname -r)" 6.9; then
+	expected=true
+fi
+eq "$(passthrough on)" $expected "health's passthrough ($(passthrough why))"
+[[ $expected == true ]] || matches "$(passthrough why)" . "why there is none"
+eq "$(passthrough opens)" 0 "opens by passthrough before any"
+
+counted() { # COMMAND…: it opens files, and those by passthrough where there is one
+	local before after
+	before=$(passthrough opens)
+	"$@"
+	after=$(passthrough opens)
+	if [[ $expected == true ]]; then
+		((after > before)) || fail "no passthrough open was counted by: $*"
+	else
+		eq "$after" 0 "opens by passthrough"
+	fi
+}
+
+for part in writes truncate append mmap rename mixed; do
+	counted python3 "$tool" $part "$in" "$back"
+done
+
+inplace() {
+	(cat "$src" && echo more) >"$SC_TEST/changed.mp4"
+	rsync -a --inplace --no-whole-file "$SC_TEST/changed.mp4" "$in/inplace.mp4"
+}
+cp "$src" "$in/inplace.mp4"
+inode=$(stat -c %i "$in/inplace.mp4")
+counted inplace
+cmp "$SC_TEST/changed.mp4" "$in/inplace.mp4"
+eq "$(stat -c '%i %s %Y' "$in/inplace.mp4")" "$inode $(stat -c '%s %Y' "$SC_TEST/changed.mp4")" "the same file, by rsync"
+
+# the registry: open until its last writer has gone, then complete, as it is
+exec 4>"$in/slow.mp4"
+head -c 5000 "$src" >&4
+sc_wait_for "[[ \$(sql \"SELECT state FROM uploads WHERE path='slow.mp4'\") == open ]]"
+id=$(sc_submit '{"uploadId":"slow","clipDuration":1}')
+tail -c +5001 "$src" >&4
+eq "$(jq -r .status "$MNT/jobs/$id/status")" queued "a job whose upload is being written"
+exec 4>&-
+sc_wait_for "[[ \$(sql \"SELECT state||size FROM uploads WHERE path='slow.mp4'\") == complete$(stat -c %s "$src") ]]"
+sc_done "$id"
+
+# clips, read by two at a time
+counted cmp "$MNT/jobs/$id/clips/clip_001.mp4" "$ROOT/outputs/$id/clip_001.mp4"
+exec 5<"$MNT/jobs/$id/clips/clip_001.mp4"
+counted cmp /dev/fd/5 "$MNT/jobs/$id/clips/clip_001.mp4"
+exec 5<&-
+
+# a request that is a file is read by the daemon as it is written
+before=$(passthrough opens)
+echo '{"nope":1}' >"$in/slow.mp4.process"
+sc_wait_for '[[ -s $in/slow.mp4.process.error ]]'
+eq "$(passthrough opens)" "$before" "opens by passthrough of a request"
+rm "$in"/slow.mp4.process*
+check_invariants
+sc_umount
