@@ -18,6 +18,7 @@
  *   watchdog    engine           → commits; a timer                               → engine_stop
  *   external    engine           → reads and commits; a timer                     → engine_stop
  *   sweeper     engine           → unlinking; a queue                             → engine_stop
+ *   backup      store            → reading the database, writing its copy; a timer  → store_close
  *
  * Locks. Holding one, take only those further down; never the same kind twice.
  *
@@ -34,6 +35,7 @@
  *   store.writer     the writing connection               (src/store)
  *   store.reader     the reading connection               (src/store)
  *   store.status     the text of the last error           (src/store)
+ *   backup.lock      nothing but the wait of `backup`     (src/store)
  *
  * With a lock held: no reply to the kernel, no callback, no file I/O and no SQL (but engine.commit
  * and the store's own), no wait but on the lock's own condition.

@@ -4,7 +4,7 @@
  * knows SQL. Plain structs in and out; SQLite's codes become negative errnos at this border:
  * -EIO (cannot be written or read), -EBUSY (somebody holds the lock longer than we wait), -ENOSPC.
  *
- * Two connections: one does all writes and all checkpoints (lock: store.writer), one only reads
+ * Two connections (and a third while a copy is made, which only reads): one does all writes and all checkpoints (lock: store.writer), one only reads
  * (lock: store.reader), so that a look-up never waits for a commit. All calls may block on the disk;
  * any thread. Changes of state commit with synchronous=FULL; progress does not.
  */
@@ -29,6 +29,29 @@ int store_open(const char *path, unsigned int busy_ms, struct error *e, struct s
 /** Checkpoint and close. Accepts NULL. */
 void store_close(struct store *store);
 SC_DEFINE_AUTO(store, store_close)
+
+/**
+ * Start the thread `backup`: a copy of the database in backup/ beside it, unless one is younger than an
+ * hour, then one a day; the last three are kept. No write waits for it. It ends with store_close().
+ */
+int store_backups_start(struct store *store);
+
+/** The newest of these copies. @param ret  its path, to free(). @return 0, -ENOENT */
+int store_backup_newest(const char *database, char **ret);
+
+/**
+ * Copy a database that may be in use to a new file, as it is at one moment; nothing about the
+ * original changes. The copy is neither checked nor synced.
+ * @return 0, -EUCLEAN (it is damaged), -ENOENT, -EIO, …
+ */
+int store_copy(const char *database, const char *to, struct error *e);
+
+/**
+ * Everything that PRAGMA integrity_check finds, a line each. The callback must not call the store.
+ * @return 0 or what the callback or the reading gave
+ */
+int store_integrity_each(struct store *store, int (*each)(void *context, const char *line),
+			 void *context);
 
 /** Whether the last write failed, and why ("" when not): for health. Waits for nothing. */
 void store_status(struct store *store, char message[ERROR_MESSAGE_SIZE]);

@@ -176,6 +176,8 @@ static int daemon_start(struct daemon *d, struct error *e)
 		r = daemon_run_parts(d, e);
 	if (r == 0 && (r = mount_answers(d)) < 0)
 		error_from_errno(e, r, "the mount on %s does not answer", d->settings.mountpoint);
+	if (r == 0 && (r = store_backups_start(d->store)) < 0)
+		error_from_errno(e, r, "starting the thread that copies the database");
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
+#include "backup.h"
 #include "storyclip/common/sync.h"
 #include "storyclip/store.h"
 
@@ -36,6 +37,7 @@ enum write_level {
 struct store {
 	char *path;
 	unsigned int busy_ms;
+	struct backup *backup; /* NULL until store_backups_start(); main thread */
 
 	struct lock writer; /* guards the next two */
 	struct db write;

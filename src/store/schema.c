@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the database looks like, as numbered steps from an empty one: forward only, each a
- * transaction of its own. A step that was released is never changed; a change is a new step.
+ * What the database looks like, as numbered steps from an empty one: forward only, all that are
+ * missing in one transaction, behind a copy. A step that was released is never changed; a change is
+ * a new step.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "db.h"
+#include "storyclip/common/log.h"
 
 /*
  * Names of columns that people query are those of INTERFACE.md, "The database". There is no CHECK
@@ -85,7 +87,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE sidecars ("
 	" ino INTEGER NOT NULL,"     /* the upload's, as its name may change … */
 	" request TEXT NOT NULL,"    /* … the sidecar's bytes … */
-	" born_ns INTEGER NOT NULL," /* … and the upload as it was: written anew, one of these changes */
+	" born_ns INTEGER NOT NULL," /* … and the upload as it was: written anew, one of these
+					changes */
 	" size INTEGER NOT NULL,"
 	" mtime_ns INTEGER NOT NULL,"
 	" path TEXT NOT NULL," /* for people */
@@ -105,6 +108,8 @@ int schema_check_owner(struct db *db, const char *path, struct error *e)
 		r = db_get_int(db, "PRAGMA user_version", &version);
 	if (r == 0)
 		r = db_get_int(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (r == -EUCLEAN)
+		return r; /* open_connections() says it, with what to do */
 	if (r < 0)
 		return error_set_errno(e, r, SC_INTERNAL, "database '%s' cannot be used: %s", path,
 				       db->error);
@@ -116,7 +121,8 @@ int schema_check_owner(struct db *db, const char *path, struct error *e)
 			       path, (unsigned int)id, (long long)tables);
 }
 
-static int migrate_one(struct db *db, size_t step)
+/* All steps or none: a program that is stopped midway leaves the database as it was. */
+static int migrate_from(struct db *db, size_t step)
 {
 	char pragmas[96];
 	int r;
@@ -124,14 +130,31 @@ static int migrate_one(struct db *db, size_t step)
 	r = db_transaction_begin(db);
 	if (r < 0)
 		return r;
-	r = db_exec(db, migrations[step]);
+	for (; r == 0 && step < SC_ARRAY_SIZE(migrations); step++)
+		r = db_exec(db, migrations[step]);
 	if (r == 0) {
 		snprintf(pragmas, sizeof(pragmas),
-			 "PRAGMA user_version=%zu; PRAGMA application_id=%d", step + 1,
+			 "PRAGMA user_version=%zu; PRAGMA application_id=%d", step,
 			 DB_APPLICATION_ID);
 		r = db_exec(db, pragmas);
 	}
 	return db_transaction_end(db, r);
+}
+
+/* So that the program of before can be had again, with what it knew. */
+static int copy_before(const char *path, int64_t version, struct error *e)
+{
+	auto_free char *copy = NULL;
+	char what[32];
+	int r;
+
+	snprintf(what, sizeof(what), "schema%lld-", (long long)version);
+	r = backup_make(path, what, NULL, e, &copy);
+	if (r == 0)
+		log_info("database '%s' has schema %lld and is brought to %zu; as it was it is "
+			 "kept in %s",
+			 path, (long long)version, SC_ARRAY_SIZE(migrations), copy);
+	return r;
 }
 
 int schema_migrate(struct db *db, const char *path, struct error *e)
@@ -146,8 +169,13 @@ int schema_migrate(struct db *db, const char *path, struct error *e)
 			"database '%s' has schema %lld, newer than this program's %zu: "
 			"use the newer program",
 			path, (long long)version, SC_ARRAY_SIZE(migrations));
-	for (size_t step = (size_t)version; r == 0 && step < SC_ARRAY_SIZE(migrations); step++)
-		r = migrate_one(db, step);
+	if (r == 0 && version > 0 && version < (int64_t)SC_ARRAY_SIZE(migrations)) {
+		r = copy_before(path, version, e);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 && version < (int64_t)SC_ARRAY_SIZE(migrations))
+		r = migrate_from(db, (size_t)version);
 	if (r < 0)
 		return error_set_errno(e, r, SC_INTERNAL, "database '%s': %s", path, db->error);
 	return 0;

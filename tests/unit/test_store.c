@@ -130,7 +130,7 @@ static void test_whose_file(void)
 	for (int i = 0; i < 400; i++)
 		CHECK_INT(file_write_all(fd, "no database\n", 12), 0);
 	close(fd);
-	CHECK_INT(store_open(text, 100, &e, &store), -EINVAL);
+	CHECK_INT(store_open(text, 100, &e, &store), -EUCLEAN);
 	CHECK_CONTAINS(e.message, text);
 
 	store = must_open(newer);
