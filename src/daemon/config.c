@@ -396,7 +396,8 @@ int settings_load(const struct command_line *line, struct error *e, struct setti
 	r = place_resolve(line->root, &settings.root);
 	if (r < 0)
 		return error_from_errno(e, r, "ROOT %s cannot be used", line->root);
-	r = place_resolve_mountpoint(line->mountpoint, &settings.mountpoint);
+	if (line->mountpoint)
+		r = place_resolve_mountpoint(line->mountpoint, &settings.mountpoint);
 	if (r < 0)
 		return error_from_errno(e, r, "MOUNTPOINT %s cannot be used", line->mountpoint);
 	for (size_t i = 0; i < SC_ARRAY_SIZE(settings_table) && r == 0; i++)
@@ -433,6 +434,7 @@ void settings_help(FILE *out)
 	fputs("Usage: storyclipfs ROOT MOUNTPOINT [-f] [-d] [-c FILE] [-o option,...]\n"
 	      "       mount -t fuse.storyclipfs ROOT MOUNTPOINT [-o option,...]\n"
 	      "       umount MOUNTPOINT\n"
+	      "       storyclipfs --check ROOT | --repair ROOT [-c FILE] [-o option,...]\n"
 	      "\n"
 	      "Mount a tree in which videos copied into incoming/ become clips.\n"
 	      "ROOT keeps everything that must survive.\n"
@@ -440,6 +442,8 @@ void settings_help(FILE *out)
 	      "  -f           stay in the foreground\n"
 	      "  -d           stay in the foreground and print each request of the kernel\n"
 	      "  -c FILE      read settings from FILE (NAME=value lines), as -o config=FILE\n"
+	      "  --check      compare the database with the directories, also while mounted\n"
+	      "  --repair     mend what can be mended without losing a byte, not while mounted\n"
 	      "  -h, --help   print this\n"
 	      "  -V, --version\n"
 	      "\n"

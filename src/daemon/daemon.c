@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "background.h"
+#include "check.h"
 #include "config.h"
 #include "deadmount.h"
 #include "helpers.h"
@@ -84,7 +85,7 @@ static int daemon_claim(struct daemon *d, struct error *e)
 	if (r == 0)
 		r = places_create(&d->settings, e);
 	if (r == 0)
-		r = locks_take(&d->settings, e, &d->locks);
+		r = locks_take(&d->settings, LOCKS_WAIT_MS, e, &d->locks);
 	if (r == 0)
 		r = deadmount_clear(d->settings.mountpoint, e);
 	if (r == 0 && (r = helpers_find_dir(&d->helper_dir)) < 0)
@@ -332,6 +333,13 @@ int daemon_main(int argc, char **argv)
 		return print_version();
 	if (settings_load(&line, &e, &d.settings, &d.mount, &is_usage) < 0)
 		return say(&e, is_usage ? EXIT_USAGE : EXIT_START);
+	if (line.mode != MODE_MOUNT) {
+		int code = line.mode == MODE_CHECK ? check_root(&d.settings)
+						   : repair_root(&d.settings);
+
+		settings_finish(&d.settings);
+		return code;
+	}
 	d.mount.debug = line.is_debug;
 	if (!line.is_foreground && background_begin(&d.parent_fd) < 0)
 		line.is_foreground = true;

@@ -21,7 +21,6 @@
 #include "storyclip/intake.h"
 
 #define LOCK_NAME  ".storyclip.lock"
-#define WAIT_MS    10000
 #define LOOK_MS    20
 #define HOLDER_MAX 4200
 
@@ -171,7 +170,8 @@ static int hold_dir_create(const struct settings *settings, struct error *e)
 	return r < 0 ? error_from_errno(e, r, "making %s", path) : 0;
 }
 
-int locks_take(const struct settings *settings, struct error *e, struct locks *ret)
+int locks_take(const struct settings *settings, int64_t wait_ms, struct error *e,
+	       struct locks *ret)
 {
 	const struct {
 		const char *dir, *name;
@@ -183,7 +183,7 @@ int locks_take(const struct settings *settings, struct error *e, struct locks *r
 		{settings->output_root, "/" LOCK_NAME},
 		{settings->database, ".lock"},
 	};
-	int64_t until_ms = clock_monotonic_ms(&clock_system) + WAIT_MS;
+	int64_t until_ms = clock_monotonic_ms(&clock_system) + wait_ms;
 	struct locks locks = LOCKS_NONE;
 	int r = hold_dir_create(settings, e);
 
@@ -195,6 +195,18 @@ int locks_take(const struct settings *settings, struct error *e, struct locks *r
 	else
 		*ret = locks;
 	return r;
+}
+
+bool locks_are_held(const struct settings *settings)
+{
+	auto_free char *path = NULL;
+	auto_fd int fd = -1;
+
+	if (asprintf(&path, "%s/" LOCK_NAME, settings->root) < 0)
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	/* Had for a moment only: a start that comes just then looks again. */
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 void locks_release(struct locks *locks)

@@ -70,30 +70,36 @@ static int options_split(struct command_line *line, const char *text)
 
 static int places_take(int argc, char **argv, struct error *e, struct command_line *line)
 {
-	int n = argc - optind;
+	bool is_mount = line->mode == MODE_MOUNT;
+	int n = argc - optind, want = is_mount ? 2 : 1;
+	const char *give = is_mount ? "give ROOT and MOUNTPOINT" : "give ROOT";
 
 	if (line->wants_help || line->wants_version)
 		return 0;
-	if (n < 2)
-		return error_set(e, SC_INVALID_REQUEST, "%s is missing; give ROOT and MOUNTPOINT",
-				 n == 1 ? "MOUNTPOINT" : "ROOT");
-	if (n > 2)
-		return error_set(e, SC_INVALID_REQUEST,
-				 "'%s' is one argument too many; give ROOT and MOUNTPOINT",
-				 argv[optind + 2]);
+	if (n < want)
+		return error_set(e, SC_INVALID_REQUEST, "%s is missing; %s",
+				 n == 1 ? "MOUNTPOINT" : "ROOT", give);
+	if (n > want)
+		return error_set(e, SC_INVALID_REQUEST, "'%s' is one argument too many; %s",
+				 argv[optind + want], give);
 	line->root = argv[optind];
-	line->mountpoint = argv[optind + 1];
-	if (!*line->root || !*line->mountpoint)
-		return error_set(e, SC_INVALID_REQUEST, "%s is empty; give ROOT and MOUNTPOINT",
-				 *line->root ? "MOUNTPOINT" : "ROOT");
+	line->mountpoint = is_mount ? argv[optind + 1] : NULL;
+	if (!*line->root || (is_mount && !*line->mountpoint))
+		return error_set(e, SC_INVALID_REQUEST, "%s is empty; %s",
+				 *line->root ? "MOUNTPOINT" : "ROOT", give);
 	return 0;
 }
+
+/* Options without a letter. */
+enum { OPTION_CHECK = 256, OPTION_REPAIR };
 
 int command_line_parse(int argc, char **argv, struct error *e, struct command_line *ret)
 {
 	static const struct option longs[] = {
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
+		{"check", no_argument, NULL, OPTION_CHECK},
+		{"repair", no_argument, NULL, OPTION_REPAIR},
 		{NULL, 0, NULL, 0},
 	};
 	auto_command_line struct command_line line = {0};
@@ -119,6 +125,12 @@ int command_line_parse(int argc, char **argv, struct error *e, struct command_li
 			break;
 		case 'V':
 			line.wants_version = true;
+			break;
+		case OPTION_CHECK:
+			line.mode = MODE_CHECK;
+			break;
+		case OPTION_REPAIR:
+			line.mode = MODE_REPAIR;
 			break;
 		case ':':
 			return error_set(e, SC_INVALID_REQUEST, "'%s' needs an argument",

@@ -13,10 +13,13 @@ struct mount_option {
 	char *value; /* owned; NULL without '=' */
 };
 
+enum command_mode { MODE_MOUNT, MODE_CHECK, MODE_REPAIR };
+
 struct command_line {
+	enum command_mode mode;
 	bool is_foreground, is_debug, wants_help, wants_version;
 	const char *config_file;       /* of -c or config=; NULL */
-	const char *root, *mountpoint; /* of argv */
+	const char *root, *mountpoint; /* of argv; without mount no mountpoint */
 	struct mount_option *options;  /* owned, in order */
 	size_t n_options;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The hidden hard link, or copy, of a job's upload. Any thread, no lock held; blocks on the disk. */
+/* The hidden hard link, or copy, of a job's upload. Any thread, no lock held; blocks on the disk.
+ */
 #include "hold.h"
 
 #include <dirent.h>
@@ -83,6 +84,19 @@ void hold_drop(struct engine *engine, const char *job_id)
 		log_error_with(-errno, "job %s: giving up its upload's bytes", job_id);
 }
 
+/*
+ * The last name of bytes that were held for a job which the database has never heard of, or not any
+ * more (an older copy was put in its place): not ours to remove.
+ */
+static bool is_last_of_unknown(struct engine *engine, const char *job_id)
+{
+	struct job_brief brief;
+	struct stat st;
+
+	return store_job_brief(engine->deps.store, job_id, &brief) == -ENOENT &&
+	       fstatat(engine->hold_fd, job_id, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink == 1;
+}
+
 int hold_sweep(struct engine *engine)
 {
 	int fd = openat(engine->hold_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -106,10 +120,15 @@ int hold_sweep(struct engine *engine)
 		if (!job_id_is_valid(entry->d_name))
 			continue;
 		job = engine_find(engine, entry->d_name);
-		if (!job)
-			hold_drop(engine, entry->d_name);
-		else
+		if (job)
 			engine_unref(engine, job);
+		else if (is_last_of_unknown(engine, entry->d_name))
+			log_warning(
+				"an upload's last name is held for job %s, which the database does "
+				"not know: storyclipfs --repair gives it one in incoming/",
+				entry->d_name);
+		else
+			hold_drop(engine, entry->d_name);
 	}
 	closedir(dir);
 	return 0;

@@ -44,8 +44,8 @@ offered() { # WORD… (the last one is being typed)
 	)
 }
 
-eq "$(offered storyclipfs --)" "--help --version"
-eq "$(offered storyclipfs -)" "--help --version -V -c -d -f -h -o"
+eq "$(offered storyclipfs --)" "--check --help --repair --version"
+eq "$(offered storyclipfs -)" "--check --help --repair --version -V -c -d -f -h -o"
 eq "$(offered storyclipfs f)" folder "ROOT"
 eq "$(offered storyclipfs -c s)" settings.conf
 eq "$(offered storyclipfs -o work)" workers=
