@@ -33,8 +33,11 @@ static const struct {
 	{{"-x", "R", "M"}, "-x"},
 	{{"--nope", "R", "M"}, "--nope"},
 	{{"R", "M", "-o"}, "-o"},
-	{{"--check", "R"}, "--check"},
-	{{"--repair", "R"}, "--repair"},
+	{{"--check", "R"}, NULL},
+	{{"--repair", "R", "-o", "x"}, NULL},
+	{{"--check"}, "ROOT is missing; give ROOT"},
+	{{"--repair", "R", "M"}, "'M'"},
+	{{"--check", ""}, "ROOT is empty"},
 };
 
 static int parse(const char *const *args, struct error *e, struct command_line *line)

@@ -185,6 +185,10 @@ static void test_foreign(struct rig *rig)
 	rig_write(rig, "work/killed7.1/clip", "x");
 	rig_write(rig, "uploads/" ENGINE_HOLD_DIR "/stopped0", "left");
 	rig_write(rig, "uploads/" ENGINE_HOLD_DIR "/unknown", "left");
+	rig_write(rig, "uploads/" ENGINE_HOLD_DIR "/last", "the last name of these bytes");
+	CHECK_INT(linkat(rig->root_fd, "uploads/" ENGINE_HOLD_DIR "/unknown", rig->root_fd,
+			 "uploads/other-name", 0),
+		  0);
 	rig_up(rig);
 	for (size_t i = 0; i < SC_ARRAY_SIZE(dirs); i++) {
 		CHECK(rig_has(rig, dirs[i]));
@@ -192,6 +196,8 @@ static void test_foreign(struct rig *rig)
 	}
 	for (size_t i = 0; i < SC_ARRAY_SIZE(ours); i++)
 		CHECK(!rig_has(rig, ours[i]));
+	CHECK(rig_has(rig, "uploads/" ENGINE_HOLD_DIR "/last"));
+	unlinkat(rig->root_fd, "uploads/" ENGINE_HOLD_DIR "/last", 0);
 	check_clean(rig);
 	rig_down(rig);
 }
