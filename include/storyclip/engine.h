@@ -46,6 +46,8 @@ enum {
 struct engine_listener {
 	void *context;
 	void (*job_changed)(void *context, const char *job_id, uint64_t version, unsigned int what);
+	/** There is more for engine_feed_take(). May be NULL. */
+	void (*feed_grew)(void *context);
 	/** An upload's name was removed on behalf of a done job. May be NULL. @param path  below incoming/ */
 	void (*upload_deleted)(void *context, const char *path);
 };
@@ -186,6 +188,40 @@ int engine_clip(struct engine *engine, const char *job_id, unsigned int number,
 int engine_clip_open(struct engine *engine, const char *job_id, unsigned int number, int *ret_fd);
 /** Open the job's log for reading (a job without one yet: an empty file). @return 0, -ENOENT */
 int engine_log_open(struct engine *engine, const char *job_id, int *ret_fd);
+
+/* ---- the feed: every change of any job, in the order in which they happened ---- */
+
+/** A change, with the job as it was then. */
+struct job_change {
+	struct job_change *next;
+	uint64_t seq;      /* 1, 2, 3 … over the daemon's life; a missing number is a lost change */
+	int64_t at_ms;     /* wall time */
+	unsigned int what; /* JOB_CHANGED_… */
+	uint64_t version;
+	char id[JOB_ID_SIZE];
+	enum job_state state;
+	int progress;
+	char message[ERROR_MESSAGE_SIZE];
+	enum sc_code code; /* of the error, else SC_OK */
+	unsigned int attempt, total_clips, clips_ready;
+	uid_t owner_uid;
+	char *upload_id, *user_id; /* owned; may be NULL */
+	bool is_told;              /* the engine's */
+};
+void job_changes_free(struct job_change *changes);
+
+/**
+ * From now on changes are kept, some thousands at most, until they are taken; then the oldest are lost.
+ * Each open wants its engine_feed_close().
+ * @return the number of the last change before
+ * Threads: any, for all five; no other lock of the engine is needed. None blocks.
+ */
+uint64_t engine_feed_open(struct engine *engine);
+void engine_feed_close(struct engine *engine);
+/** Up to which number the listener was told of every change; 0: there is nothing to take. */
+uint64_t engine_feed_ready(struct engine *engine);
+/** Take those up to a number, oldest first; to job_changes_free(). NULL: none. */
+struct job_change *engine_feed_take(struct engine *engine, uint64_t upto);
 
 /** For health. */
 struct engine_stats {

@@ -19,6 +19,11 @@ void view_job_progress(const struct job_snapshot *job, const char *cdn_base, str
 /** jobs/<id>/request: the request as it was accepted, and a newline. */
 void view_job_request(const struct job_snapshot *job, const char *cdn_base, struct buf *out);
 
+/** events: a change of a job as one JSON object and a newline. */
+void view_event(const struct job_change *change, struct buf *out);
+/** events: the line that stands for n changes that this reader has lost, the last of them `seq`. */
+void view_event_lost(uint64_t seq, uint64_t n, struct buf *out);
+
 /** What health shows, gathered by the file system. */
 struct server_view {
 	const char *version;

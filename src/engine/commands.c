@@ -126,9 +126,18 @@ static int check_removable(struct engine *engine, const char *job_id, const stru
 	return 0;
 }
 
+/* The job as it is last seen, for whoever reads the feed. */
+static void last_snapshot(struct engine *engine, const char *job_id, struct job_snapshot *ret)
+{
+	if (!feed_is_read(engine) || engine_snapshot(engine, job_id, ret) < 0)
+		snprintf(ret->id, sizeof(ret->id), "%s", job_id);
+}
+
 int engine_remove(struct engine *engine, const char *job_id, const struct caller *caller,
 		  struct error *e)
 {
+	const unsigned int what = JOB_CHANGED_REMOVED | JOB_CHANGED_CLIPS;
+	auto_snapshot struct job_snapshot last = {0};
 	char trash[NAME_MAX + 1];
 	uint64_t version;
 	bool has_clips = false;
@@ -137,6 +146,7 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 	r = check_removable(engine, job_id, caller, e);
 	if (r < 0)
 		return r;
+	last_snapshot(engine, job_id, &last);
 	lock_acquire(&engine->commit);
 	lock_acquire(&engine->jobs);
 	version = engine_next_version_locked(engine);
@@ -144,6 +154,12 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 	snprintf(trash, sizeof(trash), ".%s.%lld-%llu.removed", job_id,
 		 (long long)engine_wall_ms(engine), (unsigned long long)version);
 	r = store_job_remove(engine->deps.store, job_id, trash, &has_clips);
+	if (r == 0) {
+		last.version = version;
+		lock_acquire(&engine->jobs);
+		feed_add_locked(engine, &last, what);
+		lock_release(&engine->jobs);
+	}
 	lock_release(&engine->commit);
 	if (r == -ENOENT)
 		return refuse_unknown(job_id, e); /* somebody else has removed it meanwhile */
@@ -153,7 +169,7 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 	cleanup_to_trash(engine, job_id, has_clips ? trash : NULL);
 	if (sweeper_add_trash(engine, trash) < 0)
 		log_warning("outputs/%s is removed at the next start", trash);
-	engine_notify(engine, job_id, version, JOB_CHANGED_REMOVED | JOB_CHANGED_CLIPS);
+	engine_notify(engine, job_id, version, what);
 	return 0;
 }
 
@@ -189,7 +205,13 @@ static int delete_clip(struct engine *engine, const char *job_id, unsigned int n
 	job->version = engine_next_version_locked(engine);
 	lock_release(&engine->jobs);
 	*ret = clip;
-	return store_job_clip_deleted(engine->deps.store, job, urls);
+	r = store_job_clip_deleted(engine->deps.store, job, urls);
+	if (r == 0) {
+		lock_acquire(&engine->jobs);
+		feed_add_locked(engine, job, JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS);
+		lock_release(&engine->jobs);
+	}
+	return r;
 }
 
 int engine_remove_clip(struct engine *engine, const char *job_id, unsigned int number,

@@ -29,6 +29,9 @@ void engine_notify(struct engine *engine, const char *job_id, uint64_t version, 
 	/* Before the engine is handed out nobody can have seen anything. */
 	if (engine->is_created && listener->job_changed)
 		listener->job_changed(listener->context, job_id, version, what);
+	/* In this order: what the feed hands out was told of before. */
+	if (feed_told(engine, job_id, version) && listener->feed_grew)
+		listener->feed_grew(listener->context);
 }
 
 bool engine_is_stopping(struct engine *engine)
@@ -45,8 +48,10 @@ unsigned int engine_show_locked(struct engine *engine, struct job *job, uint64_t
 {
 	unsigned int what = job_show(job, engine->version + 1, engine_wall_ms(engine));
 
-	if (what)
+	if (what) {
 		*ret_version = engine_next_version_locked(engine);
+		feed_add_locked(engine, &job->shown, what);
+	}
 	return what;
 }
 
@@ -235,6 +240,7 @@ int engine_create(const struct engine_deps *deps, struct error *e, struct engine
 	cond_init(&engine->runnable);
 	cond_init(&engine->left);
 	cond_init(&engine->tick);
+	feed_init(&engine->feed);
 	r = open_dirs(engine, e);
 	if (r == 0)
 		r = make_slots(engine, e);
@@ -347,6 +353,7 @@ void engine_destroy(struct engine *engine)
 	}
 	sweeper_finish(engine);
 	job_snapshot_finish(&engine->ended);
+	feed_finish(&engine->feed);
 	for (unsigned int i = 0; i < engine->n_slots; i++)
 		close(engine->slots[i].wake_fd);
 	free(engine->slots);

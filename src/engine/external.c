@@ -58,6 +58,13 @@ static void plan(struct engine *engine, const struct job_snapshot *was, const ch
 		snprintf(to->message, sizeof(to->message), "%s", JOB_MESSAGE_DONE);
 }
 
+/* What each kind changes, for the listener. */
+static const unsigned int changed[] = {
+	[ENDED] = JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED,
+	[DELETED] = JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED | JOB_CHANGED_REMOVED,
+	[REQUEUE] = JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS,
+};
+
 /* Follow the row, which is what change->row says. Memory second, as always. */
 static int follow(struct engine *engine, struct job *job, struct change *change)
 	SC_REQUIRES(&engine->commit)
@@ -93,6 +100,8 @@ static int follow(struct engine *engine, struct job *job, struct change *change)
 	lock_acquire(&engine->jobs);
 	job->is_moving = false;
 	change->has_slot = job->slot != NULL;
+	if (r == 0)
+		feed_add_locked(engine, to, changed[change->kind]);
 	if (r == 0 && change->kind == REQUEUE) {
 		job->shown.state = to->state;
 		job->shown.attempt = to->attempt;
@@ -135,11 +144,6 @@ static int settle(struct engine *engine, struct job *job, struct change *change)
 
 static void tell(struct engine *engine, const struct change *change)
 {
-	static const unsigned int what[] = {
-		[ENDED] = JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED,
-		[DELETED] = JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED | JOB_CHANGED_REMOVED,
-		[REQUEUE] = JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS,
-	};
 	const char *id = change->to.id;
 
 	if (change->kind == DELETED) {
@@ -152,7 +156,7 @@ static void tell(struct engine *engine, const struct change *change)
 	}
 	if (change->kind != REQUEUE && !change->has_slot)
 		cleanup_ended(engine, id);
-	engine_notify(engine, id, change->to.version, what[change->kind]);
+	engine_notify(engine, id, change->to.version, changed[change->kind]);
 }
 
 static int settle_and_tell(struct engine *engine, struct job *job)
@@ -212,6 +216,11 @@ static int complete_ended(struct engine *engine, const struct job_state_row *row
 		to.version = engine_next_version_locked(engine);
 		lock_release(&engine->jobs);
 		r = store_job_complete_external(engine->deps.store, row->id, row->status, &to);
+		if (r == 0) {
+			lock_acquire(&engine->jobs);
+			feed_add_locked(engine, &to, changed[ENDED]);
+			lock_release(&engine->jobs);
+		}
 	}
 	lock_release(&engine->commit);
 	if (r == -ENOENT || r == -ESTALE)

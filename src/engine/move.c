@@ -202,6 +202,7 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 	lock_acquire(&engine->jobs);
 	job->is_moving = false;
 	if (r == 0) {
+		feed_add_locked(engine, &to, what);
 		apply_locked(engine, job, move, &to);
 		version = to.version;
 		has_slot = job->slot != NULL;

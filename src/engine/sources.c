@@ -37,6 +37,8 @@ static void set_ready(struct engine *engine, struct job *job, int64_t size, int6
 	job->shown.version = engine_next_version_locked(engine);
 	*ret_version = job->is_listed ? job->shown.version : 0;
 	row = job->shown;
+	if (*ret_version)
+		feed_add_locked(engine, &row, JOB_CHANGED_TEXT);
 	lock_release(&engine->jobs);
 	if (!*ret_version)
 		return; /* not yet inserted: its row will have all this */

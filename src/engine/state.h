@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "feed.h"
 #include "job.h"
 #include "queue.h"
 #include "storyclip/common/sync.h"
@@ -51,6 +52,7 @@ struct engine {
 	bool is_paused; /* no job is started */
 	struct job_table live;
 	struct queue queue;
+	struct feed feed;
 	unsigned int n_busy;
 	int64_t watchdog_last_run;
 	uint64_t watchdog_stalled;
@@ -78,7 +80,19 @@ static inline uint64_t engine_next_version_locked(struct engine *engine) SC_REQU
 	return ++engine->version;
 }
 
-/** Tell the listener; no lock held. */
+/**
+ * Note a change of which engine_notify() will be told by the same version.
+ * @param job  as it is now; only read during the call
+ */
+void feed_add_locked(struct engine *engine, const struct job_snapshot *job, unsigned int what)
+	SC_REQUIRES(&engine->jobs);
+/** Whether anybody reads it. Takes engine.jobs. */
+bool feed_is_read(struct engine *engine);
+/** The listener was told of this version of a job. Takes engine.jobs.
+ *  @return feed_is_read() */
+bool feed_told(struct engine *engine, const char *job_id, uint64_t version);
+
+/** Tell the listener of a change that feed_add_locked() has noted; no lock held. */
 void engine_notify(struct engine *engine, const char *job_id, uint64_t version, unsigned int what);
 
 /** Whether the engine is being stopped. */

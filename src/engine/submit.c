@@ -140,7 +140,8 @@ static int check_unused(struct engine *engine, const char *id, struct error *e)
 	return 0;
 }
 
-/* No hard links here: the bytes are held by the open file until the job's first phase has copied them. */
+/* No hard links here: the bytes are held by the open file until the job's first phase has copied
+ * them. */
 static int hold_by_copy(struct engine *engine, struct job *job, const struct job_source *source,
 			struct error *e)
 {
@@ -148,9 +149,10 @@ static int hold_by_copy(struct engine *engine, struct job *job, const struct job
 	int fd;
 
 	if (free_bytes >= 0 && (free_bytes < min || free_bytes - min < source->size))
-		return error_set(e, SC_NO_SPACE,
-				 "upload '%s' has to be copied, and UPLOAD_TMP_DIR has %lld bytes free",
-				 source->path, (long long)free_bytes);
+		return error_set(
+			e, SC_NO_SPACE,
+			"upload '%s' has to be copied, and UPLOAD_TMP_DIR has %lld bytes free",
+			source->path, (long long)free_bytes);
 	fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return error_from_errno(e, -errno, "holding upload '%s'", source->path);
@@ -189,7 +191,7 @@ static int hold_source(struct engine *engine, struct job *job, const struct job_
 
 /* The row is made, or, of a job that is taken up again, changed. @param was  NULL, or its state */
 static int commit_row(struct engine *engine, struct job *job, const enum job_state *was,
-		      struct error *e)
+		      unsigned int what, struct error *e, uint64_t *ret_version)
 {
 	struct job_snapshot row;
 	char why[ERROR_MESSAGE_SIZE];
@@ -207,6 +209,8 @@ static int commit_row(struct engine *engine, struct job *job, const enum job_sta
 		lock_acquire(&engine->jobs);
 		job->is_listed = true;
 		job->queue.age = ++engine->age;
+		feed_add_locked(engine, &row, what);
+		*ret_version = row.version;
 		engine_enqueue_locked(engine, job, 0);
 		lock_release(&engine->jobs);
 	}
@@ -241,9 +245,13 @@ static void log_retried(struct engine *engine, const struct job *job, const stru
 	joblog_write(engine, job->shown.id, "taken up again by uid %u", (unsigned int)caller->uid);
 }
 
-/* @param was  NULL for a new job, else the state in which one had ended */
+/*
+ * @param was  NULL for a new job, else the state in which one had ended
+ * @param what  how the listener will be told of it, with *ret_version
+ */
 static int accept_job(struct engine *engine, struct job *job, const struct job_source *source,
-		      const struct caller *caller, const enum job_state *was, struct error *e)
+		      const struct caller *caller, const enum job_state *was, unsigned int what,
+		      struct error *e, uint64_t *ret_version)
 {
 	const char *id = job->shown.id;
 	int r;
@@ -259,7 +267,7 @@ static int accept_job(struct engine *engine, struct job *job, const struct job_s
 	if (r == 0) {
 		/* Before the row: a job that is seen has a log. */
 		(was ? log_retried : log_accepted)(engine, job, caller);
-		r = commit_row(engine, job, was, e);
+		r = commit_row(engine, job, was, what, e, ret_version);
 		if (r < 0) {
 			hold_drop(engine, id);
 			if (!was && e->code != SC_JOB_EXISTS)
@@ -279,24 +287,23 @@ static int accept_snapshot(struct engine *engine, struct job_snapshot *snapshot,
 			   const struct job_source *source, const struct caller *caller,
 			   const enum job_state *was, struct error *e)
 {
+	unsigned int what = JOB_CHANGED_TEXT | (was ? JOB_CHANGED_CLIPS : JOB_CHANGED_CREATED);
 	struct job *job = job_create(snapshot);
 	char id[JOB_ID_SIZE];
-	uint64_t version;
+	uint64_t version = 0;
 	int r;
 
 	if (!job)
 		return error_from_errno(e, -ENOMEM, "accepting a request");
 	memcpy(id, job->shown.id, sizeof(id));
-	r = accept_job(engine, job, source, caller, was, e);
+	r = accept_job(engine, job, source, caller, was, what, e, &version);
 	if (r == 0)
 		hook_reach("engine-accepted");
 	lock_acquire(&engine->jobs);
-	version = job->shown.version;
 	job_unref(job);
 	lock_release(&engine->jobs);
 	if (r == 0)
-		engine_notify(engine, id, version,
-			      JOB_CHANGED_TEXT | (was ? JOB_CHANGED_CLIPS : JOB_CHANGED_CREATED));
+		engine_notify(engine, id, version, what);
 	return r;
 }
 

@@ -187,3 +187,57 @@ void view_job_request(const struct job_snapshot *job, const char *cdn_base, stru
 {
 	buf_printf(out, "%s\n", job->input_json ? job->input_json : "{}");
 }
+
+/* ---- events ---- */
+
+static const char *change_name(unsigned int what)
+{
+	static const struct {
+		unsigned int what;
+		const char *name;
+	} names[] = {
+		{JOB_CHANGED_REMOVED, "removed"},
+		{JOB_CHANGED_ENDED, "ended"},
+		{JOB_CHANGED_CREATED, "created"},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++)
+		if (what & names[i].what)
+			return names[i].name;
+	return "changed";
+}
+
+void view_event(const struct job_change *change, struct buf *out)
+{
+	struct error error = {.err = change->code != SC_OK, .code = change->code};
+
+	memcpy(error.message, change->message, sizeof(error.message));
+	buf_printf(out, "{\"seq\":%" PRIu64, change->seq);
+	add_text(out, "event", change_name(change->what));
+	add_time(out, "time", change->at_ms);
+	add_text(out, "id", change->id);
+	add_text(out, "status", job_state_name(change->state));
+	add_number(out, "progress", change->progress);
+	add_text(out, "message", change->message);
+	add_text(out, "uploadId", change->upload_id);
+	if (change->user_id)
+		add_text(out, "userId", change->user_id);
+	else
+		add_null(out, "userId");
+	add_number(out, "ownerUid", change->owner_uid);
+	add_number(out, "attempt", change->attempt);
+	if (change->total_clips)
+		add_number(out, "totalClips", change->total_clips);
+	else
+		add_null(out, "totalClips");
+	add_number(out, "clipsReady", change->clips_ready);
+	add_failure(out, &error);
+	buf_add_str(out, "}\n");
+}
+
+void view_event_lost(uint64_t seq, uint64_t n, struct buf *out)
+{
+	buf_printf(out, "{\"seq\":%" PRIu64, seq);
+	add_text(out, "event", "lost");
+	buf_printf(out, ",\"lost\":%" PRIu64 "}\n", n);
+}

@@ -185,8 +185,54 @@ static void test_is_json(void)
 	free(text);
 }
 
+/* A line of events: whole, in this order; and the line that stands for lost ones. */
+static void test_events(void)
+{
+	static const struct {
+		unsigned int what;
+		const char *name;
+	} names[] = {
+		{JOB_CHANGED_TEXT, "changed"},
+		{JOB_CHANGED_TEXT | JOB_CHANGED_CREATED, "created"},
+		{JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED, "ended"},
+		{JOB_CHANGED_ENDED | JOB_CHANGED_REMOVED, "removed"},
+	};
+	struct job_change change = {
+		.seq = 12,
+		.at_ms = START,
+		.id = "job_1",
+		.state = JOB_FAILED,
+		.progress = 30,
+		.message = "no \"such\"\nthing",
+		.code = SC_INVALID_MEDIA,
+		.attempt = 1,
+		.owner_uid = 1000,
+		.upload_id = (char *)"dir/\"x\"",
+	};
+	struct buf out = BUF_EMPTY;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++) {
+		buf_reset(&out);
+		change.what = names[i].what;
+		view_event(&change, &out);
+		REQUIRE(buf_error(&out) == 0);
+		CHECK_CONTAINS(out.data, names[i].name);
+	}
+	CHECK_STR(out.data, "{\"seq\":12,\"event\":\"removed\",\"time\":\"2026-11-24T00:01:02.345Z\","
+			    "\"id\":\"job_1\",\"status\":\"failed\",\"progress\":30,"
+			    "\"message\":\"no \\\"such\\\"\\nthing\",\"uploadId\":\"dir/\\\"x\\\"\","
+			    "\"userId\":null,\"ownerUid\":1000,\"attempt\":1,\"totalClips\":null,"
+			    "\"clipsReady\":0,\"error\":{\"code\":\"INVALID_MEDIA\","
+			    "\"message\":\"no \\\"such\\\"\\nthing\"}}\n");
+	buf_reset(&out);
+	view_event_lost(40, 28, &out);
+	CHECK_STR(out.data, "{\"seq\":40,\"event\":\"lost\",\"lost\":28}\n");
+	buf_finish(&out);
+}
+
 int main(void)
 {
+	test_events();
 	test_queued();
 	test_done();
 	test_failed();
