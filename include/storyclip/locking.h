@@ -25,7 +25,8 @@
  *   fs.loop          whether the loop runs                (src/fs)
  *   fs.control       open control files, last replies     (src/fs)
  *   fs.tree          nodes, names, lookup counts          (src/fs)
- *   fs.parked        parked readers                       (src/fs)
+ *   fs.parked        who waits, by a read or by poll; the
+ *                    ring of events                       (src/fs)
  *   fs.notify        the notify thread's queue            (src/fs)
  *   intake.registry  open writers, pending rows           (src/intake)
  *   intake.watch     uploads to be watched from now on    (src/intake)

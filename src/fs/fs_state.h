@@ -9,6 +9,7 @@
 
 #include "control.h"
 #include "as_caller.h"
+#include "events.h"
 #include "incoming.h"
 #include "node.h"
 #include "notify.h"
@@ -43,6 +44,8 @@ struct fs {
 	struct texts texts;     /* under fs.tree */
 	struct incoming incoming; /* lists under fs.tree */
 	struct parked parked;   /* lock fs.parked */
+	struct poll_list wait_pollers; /* open files of wait; under fs.parked, as is the next */
+	struct events events;
 	struct control control; /* lock fs.control */
 	struct notify notify;   /* lock fs.notify */
 

@@ -19,6 +19,15 @@ struct job_dir *job_of(struct node *node)
 	return ((struct row_dir *)node)->job;
 }
 
+void job_set_told(struct job_dir *job, uint64_t version)
+{
+	unsigned long long told = atomic_load(&job->told);
+
+	while (told < version)
+		if (atomic_compare_exchange_weak(&job->told, &told, version))
+			return;
+}
+
 static struct node_key job_key(struct fs *fs, const char *id)
 {
 	return (struct node_key){.owner = fs->jobs, .name = id};
@@ -108,6 +117,9 @@ static int job_get(struct fs *fs, const char *id, struct job_dir **ret)
 		node_unref(fs, &job->dir.node);
 		return r;
 	}
+	/* The kernel knows no name in it yet, or was told of this version. */
+	if (!job->created_at)
+		job_set_told(job, brief.version);
 	lock_acquire(&fs->tree.lock);
 	if (!job->created_at) { /* from then on constant, so others may read it without the lock */
 		job->uid = brief.owner_uid;

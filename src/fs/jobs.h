@@ -9,6 +9,8 @@
 
 struct clip_node;
 
+#define TOLD_REMOVED UINT64_MAX
+
 struct job_dir {
 	struct row_dir dir; /* dir.looked is about the rows */
 	/* constant */
@@ -18,6 +20,9 @@ struct job_dir {
 	int64_t created_at;
 	atomic_bool is_looked;  /* the kernel may know the name jobs/<id> */
 	atomic_bool is_removed; /* the job is gone: every look-up beneath fails */
+	/* Whatever name is looked up leads to this version of a text or a newer one: what the kernel
+	   knew of older ones it has been told to forget. TOLD_REMOVED: to nothing. Only rises. */
+	atomic_ullong told;
 	/* protected by fs.tree: clips that the kernel knows */
 	struct clip_node *clips;
 	/* protected by fs.notify */
@@ -30,6 +35,8 @@ struct job_dir {
 extern const struct node_kind jobs_kind;    /* jobs/ */
 extern const struct node_kind job_dir_kind; /* jobs/<id> */
 
+/** Raise job->told. */
+void job_set_told(struct job_dir *job, uint64_t version);
 /** The engine's listener: see struct engine_listener. */
 void jobs_changed(void *context, const char *job_id, uint64_t version, unsigned int what);
 /** The job that a node in jobs/<id>, or deeper, belongs to. */

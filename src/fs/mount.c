@@ -142,6 +142,7 @@ struct engine_listener fs_listener(struct fs *fs)
 {
 	return (struct engine_listener){.context = fs,
 					.job_changed = jobs_changed,
+					.feed_grew = events_grew,
 					.upload_deleted = upload_deleted};
 }
 
@@ -334,6 +335,7 @@ void fs_destroy(struct fs *fs)
 	}
 	if (fs->session)
 		fuse_session_destroy(fs->session);
+	events_finish(fs);
 	parked_finish(&fs->parked);
 	control_finish(&fs->control);
 	cond_finish(&fs->loop_cond);

@@ -69,6 +69,9 @@ struct node_kind {
 	void (*write)(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_bufvec *in,
 		      off_t off, struct fuse_file_info *fi);
 	void (*flush)(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi);
+	/** Answer with fuse_reply_poll(); takes over the handle, which may be NULL. See pollers.h. */
+	void (*poll)(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi,
+		     struct fuse_pollhandle *handle);
 	void (*release)(struct fs *fs, fuse_req_t req, struct node *node,
 			struct fuse_file_info *fi);
 	void (*fsync)(struct fs *fs, fuse_req_t req, struct node *node, int is_datasync,

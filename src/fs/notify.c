@@ -9,6 +9,10 @@
 #include "jobs.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
+#include "wait.h"
+
+/* How old what who polls health and its like was told may be. */
+#define ROOT_LOOK_MS 1000
 
 /* Only one thread tells; that it does shows, so that notify_detach() can wait for the end. */
 static bool tell_begin(struct fs *fs)
@@ -50,6 +54,12 @@ void notify_inval_attributes(struct fs *fs, struct node *node)
 	if (tell_begin(fs))
 		tell_end(fs, "attributes",
 			 fuse_lowlevel_notify_inval_inode(fs->session, (uintptr_t)node, -1, 0));
+}
+
+void notify_poll(struct fs *fs, struct fuse_pollhandle *handle)
+{
+	if (tell_begin(fs))
+		tell_end(fs, "a poll", fuse_lowlevel_notify_poll(handle));
 }
 
 void notify_detach(struct fs *fs)
@@ -108,6 +118,8 @@ static void run_job(struct fs *fs, struct notify_item *item)
 {
 	struct job_dir *job = NOTIFY_OWNER(item, struct job_dir, item);
 	unsigned int what, rows;
+	struct job_brief brief;
+	uint64_t version = 0;
 
 	lock_acquire(&fs->notify.lock);
 	what = job->changed;
@@ -116,6 +128,10 @@ static void run_job(struct fs *fs, struct notify_item *item)
 	job->is_queued = false;
 	lock_release(&fs->notify.lock);
 
+	/* First this, then the marks: a name that is looked up later leads to this version at
+	 * least. */
+	if (rows_of_change(&job->dir, what) && job_brief_of(fs, job, &brief) == 0)
+		version = brief.version;
 	rows |= rows_of_change(&job->dir, what);
 	rows &= atomic_fetch_and(&job->dir.looked, ~rows);
 	for (unsigned int i = 0; i < job->dir.n_rows; i++)
@@ -127,11 +143,48 @@ static void run_job(struct fs *fs, struct notify_item *item)
 	}
 	if ((what & JOB_CHANGED_REMOVED) && atomic_exchange(&job->is_looked, false))
 		notify_inval(fs, fs->jobs, job->id);
+	job_set_told(job, what & JOB_CHANGED_REMOVED ? TOLD_REMOVED : version);
 	if (what & (JOB_CHANGED_ENDED | JOB_CHANGED_REMOVED)) {
 		hook_reach("fs-wake");
-		parked_wake(fs, job);
+		wait_wake(fs, job);
 	}
+	textfile_wake_job(fs, job);
 	node_unref(fs, &job->dir.node);
+}
+
+void notify_root_polled(struct fs *fs)
+{
+	lock_acquire(&fs->notify.lock);
+	if (!fs->notify.is_root_polled) {
+		fs->notify.is_root_polled = true;
+		fs->notify.looked_ms = clock_monotonic_ms(fs->deps.clock);
+		cond_signal(&fs->notify.wake);
+	}
+	lock_release(&fs->notify.lock);
+}
+
+/* Look at the texts of the root, when it is time and somebody polls them. */
+static void look_at_root_locked(struct fs *fs, struct notify *notify) SC_REQUIRES(&notify->lock)
+{
+	bool is_polled;
+
+	if (!notify->is_root_polled ||
+	    clock_monotonic_ms(fs->deps.clock) - notify->looked_ms < ROOT_LOOK_MS)
+		return;
+	notify->is_root_polled = false;
+	lock_release(&notify->lock);
+	is_polled = textfile_wake_root(fs);
+	lock_acquire(&notify->lock);
+	notify->is_root_polled |= is_polled;
+	notify->looked_ms = clock_monotonic_ms(fs->deps.clock);
+}
+
+static void wait_locked(struct notify *notify) SC_REQUIRES(&notify->lock)
+{
+	if (notify->is_root_polled)
+		cond_wait_for(&notify->wake, &notify->lock, ROOT_LOOK_MS);
+	else
+		cond_wait(&notify->wake, &notify->lock);
 }
 
 static void *notify_thread(void *arg)
@@ -143,8 +196,11 @@ static void *notify_thread(void *arg)
 	for (;;) {
 		struct notify_item *item;
 
-		while (!notify->first && !notify->is_stopping)
-			cond_wait(&notify->wake, &notify->lock);
+		look_at_root_locked(fs, notify);
+		if (!notify->first && !notify->is_stopping) {
+			wait_locked(notify);
+			continue;
+		}
 		item = notify->first;
 		if (!item)
 			break;
@@ -195,8 +251,7 @@ void notify_finish(struct fs *fs)
 	notify->last = NULL;
 }
 
-static void enqueue_locked(struct notify *notify, struct notify_item *item)
-	SC_REQUIRES(&notify->lock)
+void notify_then_locked(struct notify *notify, struct notify_item *item)
 {
 	item->next = NULL;
 	*notify->last = item;
@@ -207,7 +262,7 @@ static void enqueue_locked(struct notify *notify, struct notify_item *item)
 void notify_then(struct fs *fs, struct notify_item *item)
 {
 	lock_acquire(&fs->notify.lock);
-	enqueue_locked(&fs->notify, item);
+	notify_then_locked(&fs->notify, item);
 	lock_release(&fs->notify.lock);
 }
 
@@ -223,7 +278,7 @@ void notify_job(struct fs *fs, struct job_dir *job, unsigned int what, unsigned 
 	if (!was_queued) {
 		job->is_queued = true;
 		job->item.run = run_job;
-		enqueue_locked(&fs->notify, &job->item);
+		notify_then_locked(&fs->notify, &job->item);
 	}
 	lock_release(&fs->notify.lock);
 	if (was_queued)
@@ -238,7 +293,7 @@ void notify_jobs(struct fs *fs)
 	if (!notify->is_jobs_queued) {
 		notify->is_jobs_queued = true;
 		notify->jobs_item.run = run_jobs;
-		enqueue_locked(notify, &notify->jobs_item);
+		notify_then_locked(notify, &notify->jobs_item);
 	}
 	lock_release(&notify->lock);
 }

@@ -15,6 +15,7 @@
 #include "storyclip/common/sync.h"
 
 struct fs;
+struct fuse_pollhandle;
 struct job_dir;
 struct node;
 
@@ -43,6 +44,8 @@ struct notify {
 	struct notify_item **last;
 	struct notify_item jobs_item;
 	bool is_jobs_queued;
+	bool is_root_polled;
+	int64_t looked_ms; /* when the root's texts were last looked at for who polls them */
 };
 
 int notify_init(struct fs *fs);
@@ -62,8 +65,14 @@ void notify_inval_attributes(struct fs *fs, struct node *node);
  */
 void notify_detach(struct fs *fs);
 
+/** Answer a handle of poll(2), and leave it to the caller. Never blocks. */
+void notify_poll(struct fs *fs, struct fuse_pollhandle *handle);
 /** Queue an item that is not queued now. Any thread, also with locks left of fs.notify held. */
 void notify_then(struct fs *fs, struct notify_item *item);
+void notify_then_locked(struct notify *notify, struct notify_item *item)
+	SC_REQUIRES(&notify->lock);
+/** Somebody polls a text that changes without a sign: it is to be looked at now and then. Any thread. */
+void notify_root_polled(struct fs *fs);
 
 /**
  * Something about a job has changed: JOB_CHANGED_… bits, and rows (one bit each) whose names shall be

@@ -196,6 +196,21 @@ static void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in,
 	DISPATCH(ino, write, EBADF, in, off, fi);
 }
 
+/* (ENOSYS would switch it off for the whole mount.) */
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		    struct fuse_pollhandle *handle)
+{
+	struct node *node = node_of(req, ino);
+
+	if (node->kind->poll) {
+		node->kind->poll(fs_of(req), req, node, fi, handle);
+		return;
+	}
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+	fuse_reply_poll(req, POLL_ORDINARY);
+}
+
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	DISPATCH(ino, flush, 0, fi);
@@ -367,6 +382,7 @@ const struct fuse_lowlevel_ops ops_table = {
 	.open = op_open,
 	.read = op_read,
 	.write_buf = op_write_buf,
+	.poll = op_poll,
 	.flush = op_flush,
 	.release = op_release,
 	.fsync = op_fsync,

@@ -215,15 +215,31 @@ static int text_getattr(struct fs *fs, struct node *node, struct stat *st, doubl
 	return 0;
 }
 
+/** One open text. */
+struct text_file {
+	struct poller poller;
+	struct text_node *text; /* the open file keeps it */
+};
+
 static void text_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
+	struct text_file *file;
+
 	if ((fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC)) {
 		fuse_reply_err(req, EACCES); /* also root's: default_permissions let it through */
 		return;
 	}
+	file = calloc(1, sizeof(*file));
+	if (!file) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	file->text = text_of(node);
+	fi->fh = (uintptr_t)file;
 	fi->keep_cache = 1;
 	fi->noflush = 1;
-	fuse_reply_open(req, fi);
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		free(file);
 }
 
 void text_reply(struct fs *fs, fuse_req_t req, struct text_node *text, size_t size, off_t off)
@@ -243,6 +259,124 @@ static void text_read(struct fs *fs, fuse_req_t req, struct node *node, size_t s
 	text_reply(fs, req, text_of(node), size, off);
 }
 
+static void text_release(struct fs *fs, fuse_req_t req, struct node *node,
+			 struct fuse_file_info *fi)
+{
+	struct text_file *file = (struct text_file *)(uintptr_t)fi->fh;
+
+	poll_forget(fs, &file->poller);
+	free(file);
+	fuse_reply_err(req, 0);
+}
+
+/* ---- poll: an open file is one version; is there a newer one? ---- */
+
+static const struct text_node *polled_text(const struct poller *poller)
+{
+	return ((const struct text_file *)(const void *)poller)->text;
+}
+
+static bool job_text_is_old(const struct text_node *text, uint64_t told)
+{
+	return told == TOLD_REMOVED || (!text->base.row->is_fixed && text->version < told);
+}
+
+static bool is_due_in_job(const struct poller *poller, const void *told)
+{
+	return job_text_is_old(polled_text(poller), *(const uint64_t *)told);
+}
+
+void textfile_wake_job(struct fs *fs, struct job_dir *job)
+{
+	const uint64_t told = atomic_load(&job->told);
+
+	poll_wake(fs, &job->dir.pollers, is_due_in_job, &told);
+}
+
+/* The version of the same name that there is now. */
+static bool root_text_is_old(struct fs *fs, const struct text_node *text)
+{
+	struct row_dir *dir = row_dir_of(text->base.node.parent);
+	const struct tree_row *row = text->base.row;
+	struct node *newest;
+	bool is_old;
+
+	if (row->is_fixed || row->get(fs, dir, row, &newest) < 0)
+		return false;
+	is_old = newest != &text->base.node;
+	node_unref(fs, newest);
+	return is_old;
+}
+
+struct root_row {
+	const struct tree_row *row;
+	const struct text_node *newest;
+};
+
+static bool is_due_in_root(const struct poller *poller, const void *context)
+{
+	const struct text_node *text = polled_text(poller);
+	const struct root_row *root = context;
+
+	return text->base.row == root->row && text != root->newest;
+}
+
+/* The rows that somebody polls, a bit each. */
+static unsigned int polled_rows(struct fs *fs, const struct row_dir *dir)
+{
+	unsigned int rows = 0;
+
+	lock_acquire(&fs->parked.lock);
+	for (const struct poller *p = dir->pollers.first; p; p = p->next)
+		rows |= 1u << row_index(dir, polled_text(p)->base.row);
+	lock_release(&fs->parked.lock);
+	return rows;
+}
+
+bool textfile_wake_root(struct fs *fs)
+{
+	struct row_dir *dir = &fs->root;
+	unsigned int rows = polled_rows(fs, dir);
+
+	for (unsigned int i = 0; i < dir->n_rows; i++) {
+		struct root_row root = {.row = &dir->rows[i]};
+		struct node *newest;
+
+		if (!(rows & (1u << i)) || root.row->is_fixed ||
+		    root.row->get(fs, dir, root.row, &newest) < 0)
+			continue;
+		root.newest = text_of(newest);
+		poll_wake(fs, &dir->pollers, is_due_in_root, &root);
+		node_unref(fs, newest);
+	}
+	return !poll_list_is_empty(fs, &dir->pollers);
+}
+
+static void text_poll(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi,
+		      struct fuse_pollhandle *handle)
+{
+	struct text_file *file = (struct text_file *)(uintptr_t)fi->fh;
+	struct row_dir *dir = row_dir_of(node->parent);
+	unsigned int events = 0;
+	bool is_old;
+
+	/* First the handle, then the question: no change is missed. And not the newest version is
+	   asked for but the newest that the kernel was told of: whoever learns of it from here
+	   opens that one or a newer one. */
+	poll_keep(fs, &dir->pollers, &file->poller, handle);
+	if (dir->job)
+		is_old = job_text_is_old(file->text, atomic_load(&dir->job->told));
+	else
+		is_old = root_text_is_old(fs, file->text);
+	if (!dir->job && handle && !file->text->base.row->is_fixed)
+		notify_root_polled(fs);
+	if (is_old)
+		events |= POLL_NEWER;
+	if (dir->job && atomic_load(&dir->job->told) == TOLD_REMOVED)
+		events |= POLLHUP;
+	fuse_reply_poll(req, events);
+}
+
 static void text_detach(struct fs *fs, struct node *node)
 {
 	texts_remove_locked(&fs->texts, text_of(node));
@@ -259,6 +393,8 @@ const struct node_kind textfile_kind = {
 	.getattr = text_getattr,
 	.open = text_open,
 	.read = text_read,
+	.poll = text_poll,
+	.release = text_release,
 	.detach = text_detach,
 	.destroy = text_destroy,
 };

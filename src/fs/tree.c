@@ -8,12 +8,14 @@
 
 #include "by_status.h"
 #include "clips.h"
+#include "events.h"
 #include "fs_state.h"
 #include "jobs.h"
 #include "links.h"
 #include "logfile.h"
 #include "reply.h"
 #include "storyclip/view.h"
+#include "wait.h"
 
 static void render_readme(struct fs *fs, struct buf *out)
 {
@@ -45,6 +47,7 @@ const struct tree_row tree_root_rows[] = {
 	{"control", S_IFREG | 0666, TIMEOUT_STABLE, row_node_get, &control_root_kind},
 	{"health", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
 	 .render_root = render_health},
+	{"events", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &events_kind},
 	{"incoming", S_IFDIR | 0777, TIMEOUT_STABLE, incoming_get_root, &incoming_kind},
 	{"jobs", S_IFDIR | 0777, TIMEOUT_STABLE, row_node_get, &jobs_kind},
 	{"by-upload", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &by_upload_kind},
@@ -61,7 +64,7 @@ const struct tree_row tree_job_rows[] = {
 	[JOB_ROW_CLIPS] = {"clips", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &clips_kind},
 	{"progress", S_IFREG | 0444, TIMEOUT_STABLE, textfile_get_job, &textfile_kind,
 	 .render_job = view_job_progress},
-	{"wait", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &parked_wait_kind},
+	{"wait", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &wait_kind},
 	{"request", S_IFREG | 0444, TIMEOUT_STABLE, textfile_get_job, &textfile_kind,
 	 .render_job = view_job_request, .is_fixed = true},
 	{"log", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &logfile_kind},
@@ -85,6 +88,7 @@ void row_dir_init(struct fs *fs, struct row_dir *dir, const struct node_kind *ki
 	dir->job = NULL;
 	memset(dir->children, 0, sizeof(dir->children));
 	atomic_init(&dir->looked, 0);
+	dir->pollers = (struct poll_list){0};
 }
 
 const struct tree_row *row_find(const struct row_dir *dir, const char *name)

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "node.h"
+#include "pollers.h"
 #include "storyclip/common/buf.h"
 #include "storyclip/job.h"
 
@@ -41,6 +42,7 @@ struct row_dir {
 	/* One bit for each row: the kernel may know the newest version of it. Set before the version
 	   is read, cleared by the notify thread, which then tells the kernel. */
 	atomic_uint looked;
+	struct poll_list pollers; /* open texts of these names */
 };
 
 /** A node that is nothing but its row. */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who waits by poll(2): see pollers.h. Handler threads; the notify thread wakes. */
+#include "pollers.h"
+
+#include "fs_state.h"
+
+static void add_locked(struct poll_list *list, struct poller *poller)
+{
+	poller->next = list->first;
+	poller->back = &list->first;
+	if (poller->next)
+		poller->next->back = &poller->next;
+	list->first = poller;
+}
+
+static void remove_locked(struct poller *poller)
+{
+	*poller->back = poller->next;
+	if (poller->next)
+		poller->next->back = poller->back;
+	poller->next = NULL;
+	poller->back = NULL;
+}
+
+void poll_keep(struct fs *fs, struct poll_list *list, struct poller *poller,
+	       struct fuse_pollhandle *handle)
+{
+	struct fuse_pollhandle *old;
+
+	if (!handle)
+		return;
+	lock_acquire(&fs->parked.lock);
+	old = poller->handle;
+	poller->handle = handle;
+	if (poller->back)
+		remove_locked(poller);
+	add_locked(list, poller);
+	lock_release(&fs->parked.lock);
+	if (old)
+		fuse_pollhandle_destroy(old);
+}
+
+void poll_forget(struct fs *fs, struct poller *poller)
+{
+	struct fuse_pollhandle *handle;
+
+	lock_acquire(&fs->parked.lock);
+	handle = poller->handle;
+	poller->handle = NULL;
+	if (poller->back)
+		remove_locked(poller);
+	lock_release(&fs->parked.lock);
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+}
+
+bool poll_list_is_empty(struct fs *fs, const struct poll_list *list)
+{
+	bool is_empty;
+
+	lock_acquire(&fs->parked.lock);
+	is_empty = !list->first;
+	lock_release(&fs->parked.lock);
+	return is_empty;
+}
+
+/* The next handle of those that are woken, in no order; the open file may go away then. */
+static struct fuse_pollhandle *next_handle(struct fs *fs, struct poll_list *due)
+{
+	struct fuse_pollhandle *handle = NULL;
+	struct poller *poller;
+
+	lock_acquire(&fs->parked.lock);
+	poller = due->first;
+	if (poller) {
+		remove_locked(poller);
+		handle = poller->handle;
+		poller->handle = NULL;
+	}
+	lock_release(&fs->parked.lock);
+	return handle;
+}
+
+void poll_wake(struct fs *fs, struct poll_list *list,
+	       bool (*is_due)(const struct poller *poller, const void *context),
+	       const void *context)
+{
+	struct poll_list due = {0};
+	struct fuse_pollhandle *handle;
+	struct poller *poller, *next;
+
+	/* First all are taken off: one that is woken asks again at once and is listed anew. */
+	lock_acquire(&fs->parked.lock);
+	for (poller = list->first; poller; poller = next) {
+		next = poller->next;
+		if (is_due && !is_due(poller, context))
+			continue;
+		remove_locked(poller);
+		add_locked(&due, poller);
+	}
+	lock_release(&fs->parked.lock);
+	while ((handle = next_handle(fs, &due))) {
+		notify_poll(fs, handle);
+		fuse_pollhandle_destroy(handle);
+	}
+}
