@@ -20,6 +20,9 @@
  *   sweeper     engine           → unlinking; a queue                             → engine_stop
  *   backup      store            → reading the database, writing its copy; a timer  → store_close
  *
+ * The worker has one thread, and beside it, for a time: libav's decoders, and `syncer`
+ * (common/file_sync.c), eight at most, which block on fsync and end with the call that started them.
+ *
  * Locks. Holding one, take only those further down; never the same kind twice.
  *
  *   fs.loop          whether the loop runs                (src/fs)

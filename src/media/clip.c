@@ -17,27 +17,27 @@ void clip_set_init(struct clip_set *set, const struct media_source *source, int 
 		.source = source, .dir_fd = dir_fd, .made = made, .made_context = made_context};
 }
 
-/* Sync and close the oldest descriptor. */
-static int sync_oldest(struct clip_set *set)
+static void on_synced(void *context, uint64_t files)
 {
-	int fd = set->open_fds[0], r;
+	listener_worked(context, files);
+}
 
-	r = fsync(fd) < 0 ? -errno : 0;
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	set->n_open--;
-	memmove(set->open_fds, set->open_fds + 1, set->n_open * sizeof(set->open_fds[0]));
+/* Sync and close what is open. */
+static int sync_open(struct clip_set *set)
+{
+	int r = file_sync_many(set->open_fds, set->n_open, on_synced,
+			       (void *)(uintptr_t)set->source->listener);
+
+	while (set->n_open)
+		if (close(set->open_fds[--set->n_open]) < 0 && r == 0)
+			r = -errno;
 	return r;
 }
 
 int clip_set_sync(struct clip_set *set, struct error *e)
 {
-	int r = 0;
+	int r = sync_open(set);
 
-	while (set->n_open && r == 0) {
-		r = sync_oldest(set);
-		listener_worked(set->source->listener, 1);
-	}
 	if (r == 0)
 		r = file_sync_dir(set->dir_fd);
 	return r < 0 ? error_from_errno(e, r, "syncing the clips") : 0;
@@ -84,7 +84,7 @@ int clip_file_finish(struct clip_set *set, const struct mp4_movie *movie, struct
 	/* Writing begins now, waiting for it is left to the end; not every file system can. */
 	(void)sync_file_range(clip->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	if (set->n_open == CLIP_SET_OPEN_MAX) {
-		r = sync_oldest(set);
+		r = sync_open(set);
 		if (r < 0)
 			return error_from_errno(e, r, "syncing the clips");
 	}

@@ -20,9 +20,10 @@ int cut_keyframe_clips(struct media_source *source, const struct media_plan *pla
 int cut_encode_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		     clip_made made, void *made_context, struct error *e);
 
-/* The clips of one job on their way to the disk. Descriptors stay open (the oldest are synced and
- * closed when there are many) so that no late write error goes unseen. */
-#define CLIP_SET_OPEN_MAX 64
+/* The clips of one job on their way to the disk. Descriptors stay open, until they are synced, so
+ * that no late write error goes unseen; that is done for many at once, since the disk then writes
+ * its journal once for them. Fewer than a process may have open. */
+#define CLIP_SET_OPEN_MAX 512
 struct clip_set {
 	const struct media_source *source;
 	int dir_fd; /* borrowed */

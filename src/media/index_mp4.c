@@ -194,7 +194,8 @@ static int drop_outside(struct build *b, const struct mp4_track *t, struct mp4_s
 static int read_picture(const struct build *b, const struct index_sample *s,
 			const struct entry_info *info, struct nal_picture *ret)
 {
-	static const size_t tries[] = {512, 65536};
+	/* The encoder's name, some 800 bytes in x264's case, often stands before the first. */
+	static const size_t tries[] = {2048, 65536};
 	uint8_t data[65536];
 
 	*ret = (struct nal_picture){.recovery_frames = -1};

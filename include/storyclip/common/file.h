@@ -36,6 +36,13 @@ int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len
 
 /** fsync a directory, so that its names survive a power cut. */
 int file_sync_dir(int dir_fd);
+/**
+ * fsync many files, several at a time, by helper threads that are gone when it returns.
+ * @param worked  called on this thread with how many more are done; may be NULL
+ * @return 0 or the negative errno of one that failed; then others may not have been tried
+ */
+int file_sync_many(const int *fds, size_t n, void (*worked)(void *context, uint64_t files),
+		   void *context);
 /** mkdir and its missing parents; an existing directory is well and keeps its mode. */
 int file_make_dirs(const char *path, mode_t mode);
 

@@ -7,10 +7,14 @@
 
 #include <fcntl.h>
 
+#include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
 
-/* Small enough that a slow disk is seen to move, large enough not to matter. */
-#define PAYLOAD_STEP_BYTES   (8 << 20)
+/* One call of the kernel. Small enough that work is seen to be done several times a second, also on
+ * a slow disk; large enough not to matter. */
+#define PAYLOAD_STEP_BYTES   (16 << 20)
+#define PAYLOAD_STEP_MIN     (1 << 20)
+#define PAYLOAD_SLOW_MS      200
 #define PAYLOAD_BUFFER_BYTES (256 << 10)
 
 struct payload_copy {
@@ -18,6 +22,7 @@ struct payload_copy {
 	int fd;
 	bool is_plain;   /* the kernel has refused to copy between these two: read and write */
 	uint8_t *buffer; /* of plain copying */
+	int64_t step;    /* bytes of the next call of the kernel */
 	void (*worked)(void *context, uint64_t bytes);
 	void *context;
 };
@@ -27,23 +32,37 @@ static bool is_refusal(int err)
 	return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP || err == EPERM;
 }
 
+/* By the kernel, as much as it likes of a step. @return as copy_file_range(2), or a negative errno
+ */
+static int64_t copy_by_kernel(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
+{
+	int64_t began_ms = clock_monotonic_ms(&clock_system);
+	loff_t in = from, out = to;
+	ssize_t n;
+
+	do
+		n = copy_file_range(copy->source_fd, &in, copy->fd, &out,
+				    (size_t)(length < copy->step ? length : copy->step), 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (clock_monotonic_ms(&clock_system) - began_ms > PAYLOAD_SLOW_MS &&
+	    copy->step > PAYLOAD_STEP_MIN)
+		copy->step /= 2;
+	return n;
+}
+
 /** Copy some of it. @return bytes handled, > 0, or a negative errno */
 static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
 {
-	size_t want = (size_t)(length < PAYLOAD_STEP_BYTES ? length : PAYLOAD_STEP_BYTES);
-	ssize_t n;
+	size_t want = length < PAYLOAD_BUFFER_BYTES ? (size_t)length : PAYLOAD_BUFFER_BYTES;
+	int64_t n;
 	int r;
 
 	if (!copy->is_plain) {
-		loff_t in = from, out = to;
-
-		do
-			n = copy_file_range(copy->source_fd, &in, copy->fd, &out, want, 0);
-		while (n < 0 && errno == EINTR);
-		if (n > 0)
+		n = copy_by_kernel(copy, from, to, length);
+		if (n > 0 || (n < 0 && !is_refusal((int)-n)))
 			return n;
-		if (n < 0 && !is_refusal(errno))
-			return -errno;
 		/* 0 is the end of the file, or a file system whose files have no size: reading
 		 * tells. */
 		copy->is_plain = true;
@@ -52,8 +71,6 @@ static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, in
 		copy->buffer = malloc(PAYLOAD_BUFFER_BYTES);
 	if (!copy->buffer)
 		return -ENOMEM;
-	if (want > PAYLOAD_BUFFER_BYTES)
-		want = PAYLOAD_BUFFER_BYTES;
 	n = file_pread_full(copy->source_fd, copy->buffer, want, from);
 	if (n <= 0)
 		return n < 0 ? n : -ENODATA;
@@ -104,8 +121,11 @@ static int copy_ranges(const struct mp4_movie *movie, const struct mp4_header *h
 int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *header, int fd,
 		      void (*worked)(void *context, uint64_t bytes), void *context)
 {
-	struct payload_copy copy = {
-		.source_fd = movie->spool_fd, .fd = fd, .worked = worked, .context = context};
+	struct payload_copy copy = {.source_fd = movie->spool_fd,
+				    .fd = fd,
+				    .step = PAYLOAD_STEP_BYTES,
+				    .worked = worked,
+				    .context = context};
 
 	return movie->spool_base ? copy_ranges(movie, header, &copy, true) : 0;
 }
@@ -113,8 +133,11 @@ int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *he
 int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
 		      int fd, void (*worked)(void *context, uint64_t bytes), void *context)
 {
-	struct payload_copy copy = {
-		.source_fd = source_fd, .fd = fd, .worked = worked, .context = context};
+	struct payload_copy copy = {.source_fd = source_fd,
+				    .fd = fd,
+				    .step = PAYLOAD_STEP_BYTES,
+				    .worked = worked,
+				    .context = context};
 	int r = copy_ranges(movie, header, &copy, false);
 
 	return r < 0 ? r : mp4_write_spooled(movie, header, fd, worked, context);
