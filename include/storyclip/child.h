@@ -24,6 +24,7 @@ struct child_reporter {
 	int64_t reported_at_ms; /* monotonic, of the last report of progress */
 	uint64_t reported_work;
 	int reported_progress;
+	int64_t synced_us; /* what was waited for the disk, for the last report */
 };
 
 #define CHILD_REPORTER                                                                             \

@@ -19,6 +19,7 @@
 
 #include "storyclip/caller.h"
 #include "storyclip/common/clock.h"
+#include "storyclip/common/histogram.h"
 #include "storyclip/config.h"
 #include "storyclip/error.h"
 #include "storyclip/job.h"
@@ -237,3 +238,47 @@ struct engine_stats {
 	bool is_stopping, is_paused;
 };
 void engine_stats(struct engine *engine, struct engine_stats *ret);
+
+/** The steps of a job that ends done, in their order. What each took stands in its log. */
+enum job_phase {
+	PHASE_ACCEPT,  /* the request is understood → its bytes are held, its row is on the disk */
+	PHASE_CLAIM,   /* a slot has it → its row says running */
+	PHASE_PREPARE, /* log, work directory, held upload */
+	PHASE_COPY,    /* the upload is copied, only where it cannot be hard-linked */
+	PHASE_START,   /* the worker is started → its first report */
+	PHASE_PROBE,   /* … → its plan */
+	PHASE_CUT,     /* … → its last report: all clips are made, checked, synced */
+	PHASE_EXIT,    /* … → it has exited */
+	PHASE_MARK,    /* the row says that clips are being published */
+	PHASE_PUBLISH, /* the publisher, from its start to its exit */
+	PHASE_DONE,    /* the row says done */
+	PHASE_COUNT,
+};
+
+/** For metrics: counted since the mount. */
+struct engine_counts {
+	uint64_t finished[JOB_STATE_COUNT][SC_CODE_COUNT]; /* by code only of failed jobs, else SC_OK */
+	uint64_t retries; /* attempts that were followed by another */
+	uint64_t clips[CLIP_METHOD_COUNT];
+	uint64_t clip_bytes[CLIP_METHOD_COUNT];
+	uint64_t hidden_bytes;          /* of those: neighbours' samples that exact clips carry */
+	struct histogram_values wait;     /* of every job, from acceptance to its first start */
+	struct histogram_values duration; /* of every done job, from its last start to its end */
+	struct {
+		const char *name; /* "accept", "claim", … static */
+		struct histogram_values took;
+	} phases[PHASE_COUNT]; /* of every done job */
+	struct histogram_values sync; /* of every done job: all commits and fsyncs together */
+};
+void engine_counts(struct engine *engine, struct engine_counts *ret);
+
+/** How many jobs and uploads there are (store.h). */
+int engine_store_counts(struct engine *engine, struct store_counts *ret);
+/**
+ * The newest n jobs as they are now, newest first, without artifacts.
+ * @param jobs  room for n; job_snapshot_finish() each
+ * @return how many, or a negative errno
+ */
+int engine_jobs_newest(struct engine *engine, struct job_snapshot *jobs, size_t n);
+/** As store_uploads_newest(). */
+int engine_uploads_newest(struct engine *engine, struct upload_summary *uploads, size_t n);

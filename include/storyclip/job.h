@@ -26,7 +26,7 @@ enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, J
 #define JOB_MESSAGE_PUBLISHING "Publishing clips..."
 #define JOB_MESSAGE_DONE "Job completed - 100%"
 
-enum clip_method { CLIP_COPY, CLIP_HEAD, CLIP_ENCODE };
+enum clip_method { CLIP_COPY, CLIP_HEAD, CLIP_ENCODE, CLIP_METHOD_COUNT };
 
 /** One finished clip. */
 struct artifact {

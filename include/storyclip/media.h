@@ -22,6 +22,8 @@ struct media_listener {
 	void (*worked)(void *context, uint64_t units);
 	/** part of the current clip that is finished, 0 to 1 */
 	void (*clip_progress)(void *context, double part);
+	/** waited so long for the disk; may be NULL */
+	void (*synced)(void *context, int64_t us);
 	void (*log)(void *context, const char *line);
 	void (*warning)(void *context, const char *line);
 };

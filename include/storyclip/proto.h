@@ -77,6 +77,7 @@ struct report {
 	unsigned int total_clips;
 	struct artifact artifact;  /* owned */
 	enum sc_code code;
+	int64_t synced_us; /* REPORT_DONE: how long the child has waited for fsyncs */
 	char message[ERROR_MESSAGE_SIZE]; /* "": as before */
 };
 

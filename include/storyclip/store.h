@@ -221,7 +221,19 @@ int store_job_complete_external(struct store *store, const char *job_id, const c
 
 /* ---- uploads ---- */
 
-enum upload_state { UPLOAD_OPEN, UPLOAD_COMPLETE, UPLOAD_INCOMPLETE_STATE };
+enum upload_state { UPLOAD_OPEN, UPLOAD_COMPLETE, UPLOAD_INCOMPLETE_STATE, UPLOAD_STATE_COUNT };
+
+/** "open", "complete", "incomplete". Static. */
+static inline const char *upload_state_name(enum upload_state state)
+{
+	static const char *const names[] = {
+		[UPLOAD_OPEN] = "open",
+		[UPLOAD_COMPLETE] = "complete",
+		[UPLOAD_INCOMPLETE_STATE] = "incomplete",
+	};
+
+	return names[state];
+}
 
 struct upload_row {
 	const char *path; /* below incoming/, raw bytes; the key */
@@ -246,6 +258,33 @@ int store_upload_get(struct store *store, const char *path, struct upload_row *r
 int store_uploads_each(struct store *store, int (*each)(void *context, const struct upload_row *row),
 		       void *context);
 
+/* ---- what jobs.json, uploads.json and metrics show: each a bounded number of small reads ---- */
+
+/** How many there are, as of the last commit; kept by triggers, so their number costs nothing. */
+struct store_counts {
+	uint64_t jobs[JOB_STATE_COUNT];
+	uint64_t uploads[UPLOAD_STATE_COUNT];
+	int64_t upload_bytes[UPLOAD_STATE_COUNT];
+};
+int store_counts(struct store *store, struct store_counts *ret);
+/**
+ * The newest n jobs, newest first, without their artifacts.
+ * @param jobs  room for n; what they own is the caller's, job_snapshot_finish() each
+ * @return how many, or a negative errno
+ */
+int store_jobs_newest(struct store *store, struct job_snapshot *jobs, size_t n);
+
+/** One upload, as its row says, with the newest job that was made of it. */
+struct upload_summary {
+	char *path; /* owned */
+	int64_t size, mtime_ns;
+	enum upload_state state;
+	int64_t created_at;
+	char job_id[JOB_ID_SIZE]; /* "": none */
+	enum job_state job_state;
+};
+/** The newest n uploads, newest first; free(uploads[i].path). @return how many, or a negative errno */
+int store_uploads_newest(struct store *store, struct upload_summary *uploads, size_t n);
 /* ---- sidecars: which request beside which upload has started which job ---- */
 
 struct sidecar_row {

@@ -39,6 +39,34 @@ struct server_view {
 	char watch_problem[ERROR_MESSAGE_SIZE]; /* "": arrivals behind the mount are heard of */
 };
 void view_health(const struct server_view *server, struct buf *out);
+
+/** metrics: what is counted, in Prometheus' text format. */
+struct metrics_requests {
+	const char *operation;
+	struct histogram_values took;
+};
+struct metrics_view {
+	struct server_view server;
+	struct store_counts stored;
+	struct engine_counts counts;
+	const struct metrics_requests *requests;
+	size_t n_requests;
+	unsigned int parked;
+};
+void view_metrics(const struct metrics_view *metrics, struct buf *out);
+
+/** Head of jobs.json and uploads.json. */
+struct list_view {
+	const char *version; /* of the server */
+	int64_t now;         /* wall ms: when the list was made */
+	struct store_counts stored;
+};
+/** jobs.json: fields as in status, without what makes it long. */
+void view_jobs(const struct list_view *list, const struct job_snapshot *jobs, size_t n,
+	       struct buf *out);
+/** uploads.json. */
+void view_uploads(const struct list_view *list, const struct upload_summary *uploads, size_t n,
+		  struct buf *out);
 /** README of the mount: how to use it, in a page. */
 void view_readme(struct buf *out);
 

@@ -26,6 +26,14 @@ static int64_t system_monotonic_ms(const struct clock *clock)
 	return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_precise_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 const struct clock clock_system = {
 	.wall_ms = system_wall_ms,
 	.monotonic_ms = system_monotonic_ms,

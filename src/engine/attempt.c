@@ -134,6 +134,7 @@ static int claim(struct attempt *a)
 	struct error e = {0};
 	int r;
 
+	phases_begin(&a->job->phases);
 	memcpy(a->id, a->job->shown.id, sizeof(a->id));
 	lock_acquire(&a->engine->jobs);
 	a->number = a->job->shown.attempt;
@@ -152,6 +153,7 @@ static int claim(struct attempt *a)
 		put_back(a);
 		return r;
 	}
+	phases_lap(&a->job->phases, PHASE_CLAIM);
 	a->number++;
 	attempt_work_name(a->id, a->number, a->work_name);
 	hook_reach("engine-claimed");
@@ -318,7 +320,11 @@ static int prepare(struct attempt *a, struct error *e)
 		r = make_dir(a->work_fd, CLIPS_DIR, 0755, &a->clips_fd);
 	if (r < 0)
 		return error_from_errno(e, r, "making work/%s", a->work_name);
-	r = needs_copy(a) ? copy_upload(a, e) : 0;
+	if (needs_copy(a)) {
+		phases_lap(&a->job->phases, PHASE_PREPARE);
+		r = copy_upload(a, e);
+		phases_lap(&a->job->phases, PHASE_COPY);
+	}
 	if (r < 0)
 		return r;
 	r = hold_open(a->engine, a->id, &a->source_fd);
@@ -352,6 +358,7 @@ static int cut(struct attempt *a, struct error *e)
 		.log_fd = a->log_fd,
 		.max_progress = MAX_PROGRESS_WORKER,
 		.clips_fd = a->clips_fd,
+		.is_worker = true,
 	};
 	int r;
 
@@ -367,6 +374,7 @@ static int cut(struct attempt *a, struct error *e)
 /* From the mark on, OUTPUT_ROOT/<id> is ours to remove; so it must not be somebody else's now. */
 static int mark_publishing(struct attempt *a, struct error *e)
 {
+	int64_t begun_us = clock_precise_us();
 	struct stat st;
 	int r;
 
@@ -374,6 +382,8 @@ static int mark_publishing(struct attempt *a, struct error *e)
 		return error_set(e, SC_IO_ERROR, "OUTPUT_ROOT/%s is there already, and not ours",
 				 a->id);
 	r = store_job_publishing(a->engine->deps.store, a->id, a->number);
+	a->job->phases.sync_us += clock_precise_us() - begun_us;
+	phases_lap(&a->job->phases, PHASE_MARK);
 	if (r == -ESTALE)
 		return -ECANCELED; /* somebody has ended the job; the slot will see who */
 	return r < 0 ? error_from_errno(e, r, "noting that the clips are being published") : 0;
@@ -426,6 +436,7 @@ static int publish(struct attempt *a, struct error *e)
 		return r;
 	show_phase(a, PROGRESS_PUBLISHING, JOB_MESSAGE_PUBLISHING, MAX_PROGRESS_PUBLISHER);
 	r = runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
+	phases_lap(&a->job->phases, PHASE_PUBLISH);
 	if (r < 0 && e->code == SC_JOB_EXISTS) {
 		/* Somebody has made that directory since we looked: it is not ours. */
 		store_job_unpublished(a->engine->deps.store, a->id);
@@ -508,6 +519,7 @@ void attempt_run(struct slot *slot, struct job *job)
 
 	if (claim(&a) == 0) {
 		r = prepare(&a, &e);
+		phases_lap(&job->phases, PHASE_PREPARE);
 		if (r == 0)
 			r = cut(&a, &e);
 		if (r == 0)

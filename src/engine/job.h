@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "metrics.h"
 #include "queue.h"
 #include "storyclip/common/macros.h"
 #include "storyclip/engine.h"
@@ -33,6 +34,9 @@ struct job {
 
 	struct queue_entry queue;
 	struct slot *slot; /* which runs it, or is still cleaning up after it */
+
+	/* Of whoever accepts it, then of the slot that runs it: no lock. */
+	struct phases phases;
 
 	/* The attempt that runs. */
 	pid_t pgid;           /* its child's process group while that may be signalled, else 0 */

@@ -145,13 +145,25 @@ static const struct {
 	[JOB_CANCELLED] = {"cancelled", JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED},
 };
 
-static void write_log(struct engine *engine, const struct job_snapshot *to, const struct move *move)
+static void write_done(struct engine *engine, const struct job_snapshot *to,
+		       const struct phases *phases)
+{
+	auto_buf struct buf took = BUF_EMPTY;
+
+	phases_print(phases, &took);
+	if (!buf_error(&took))
+		joblog_write(engine, to->id, "phases: %s", took.data);
+	joblog_write(engine, to->id, "done: %u clips in %lld ms", to->clips_ready,
+		     (long long)(to->finished_at - to->started_at));
+}
+
+static void write_log(struct engine *engine, const struct job_snapshot *to, const struct move *move,
+		      const struct phases *phases)
 {
 	if (!ends[move->to].line)
 		return;
 	if (move->to == JOB_DONE)
-		joblog_write(engine, to->id, "done: %u clips in %lld ms", to->clips_ready,
-			     (long long)(to->finished_at - to->started_at));
+		write_done(engine, to, phases);
 	else if (move->error && move->delay_ms)
 		joblog_write(engine, to->id, "%s in %lld ms: %s (%s)", ends[move->to].line,
 			     (long long)move->delay_ms, move->error->message,
@@ -181,6 +193,21 @@ static int commit(struct engine *engine, enum job_state from, unsigned int attem
 	return store_job_transition(engine->deps.store, &with_urls);
 }
 
+/* To running and to done jobs are moved by their slots alone, whose laps these are. */
+static void count(struct engine *engine, struct job *job, const struct move *move,
+		  const struct job_snapshot *to, int64_t commit_us)
+{
+	if (move->to == JOB_RUNNING)
+		metrics_started(engine, to);
+	if (move->to == JOB_DONE)
+		phases_lap(&job->phases, PHASE_DONE);
+	if (move->to == JOB_RUNNING || move->to == JOB_DONE)
+		job->phases.sync_us += commit_us;
+	if (move->to == JOB_DONE)
+		metrics_done(engine, &job->phases);
+	metrics_moved(engine, to, move->is_failure);
+}
+
 int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 		const struct move *move)
 {
@@ -188,6 +215,7 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 	enum job_state from = JOB_QUEUED;
 	unsigned int what = ends[move->to].what, shown = 0;
 	uint64_t version = 0;
+	int64_t begun_us, took_us;
 	bool has_slot = true;
 	int r;
 
@@ -197,12 +225,15 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 		lock_release(&engine->commit);
 		return r;
 	}
+	begun_us = clock_precise_us();
 	r = commit(engine, from, attempt, &to);
+	took_us = clock_precise_us() - begun_us;
 	/* The log needs only plain data of *to; its pointers are the job's, which may go away. */
 	lock_acquire(&engine->jobs);
 	job->is_moving = false;
 	if (r == 0) {
 		feed_add_locked(engine, &to, what);
+		count(engine, job, move, &to, took_us);
 		apply_locked(engine, job, move, &to);
 		version = to.version;
 		has_slot = job->slot != NULL;
@@ -214,7 +245,7 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 
 	free(to.warnings);
 	if (r == 0) {
-		write_log(engine, &to, move);
+		write_log(engine, &to, move, &job->phases);
 		if (job_state_is_final(move->to) && !has_slot)
 			cleanup_ended(engine, to.id);
 		/* Before anybody is told: who waits for the job finds the upload gone. */

@@ -108,6 +108,46 @@ int engine_upload_ids_page(struct engine *engine, int64_t after, struct upload_i
 	return store_upload_ids_page(engine->deps.store, after, rows, n);
 }
 
+int engine_store_counts(struct engine *engine, struct store_counts *ret)
+{
+	return store_counts(engine->deps.store, ret);
+}
+
+int engine_uploads_newest(struct engine *engine, struct upload_summary *uploads, size_t n)
+{
+	return store_uploads_newest(engine->deps.store, uploads, n);
+}
+
+/* A row of a job that had not ended is behind what memory knows; and the job may have ended since. */
+static int refresh(struct engine *engine, struct job_snapshot *job)
+{
+	auto_snapshot struct job_snapshot now = {0};
+	int r;
+
+	if (job_state_is_final(job->state))
+		return 0;
+	r = engine_snapshot(engine, job->id, &now);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r; /* removed: then this text is as of just before */
+	const struct job_snapshot old = *job;
+
+	*job = now;
+	now = old;
+	return 0;
+}
+
+int engine_jobs_newest(struct engine *engine, struct job_snapshot *jobs, size_t n)
+{
+	int used = store_jobs_newest(engine->deps.store, jobs, n);
+	int r = 0;
+
+	for (int i = 0; i < used && r == 0; i++)
+		r = refresh(engine, &jobs[i]);
+	for (int i = 0; i < used && r < 0; i++)
+		job_snapshot_finish(&jobs[i]);
+	return r < 0 ? r : used;
+}
+
 /* ---- clips ---- */
 
 /* Up to n clips with number > after of a list in order of number. */

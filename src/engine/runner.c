@@ -39,6 +39,7 @@ struct runner {
 	int64_t saved_at_ms;
 	bool is_unsaved; /* the database is behind what is shown */
 
+	bool has_reported;
 	bool is_done;          /* REPORT_DONE was read */
 	bool is_ended_outside; /* somebody wants it to end */
 	bool is_killed;
@@ -107,6 +108,24 @@ static bool clip_is_there(const struct runner *r, const struct artifact *clip)
 	return r->plan->clips_fd >= 0 &&
 	       fstatat(r->plan->clips_fd, clip->filename, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISREG(st.st_mode) && st.st_size == clip->size_bytes;
+}
+
+/* What a report ends, of the steps of the job. Its first one says that the worker has begun. */
+static void lap(struct runner *r, const struct report *report)
+{
+	struct phases *phases = &r->job->phases;
+
+	if (report->kind == REPORT_DONE)
+		phases->sync_us += report->synced_us;
+	if (!r->plan->is_worker)
+		return;
+	if (!r->has_reported)
+		phases_lap(phases, PHASE_START);
+	r->has_reported = true;
+	if (report->kind == REPORT_PLAN)
+		phases_lap(phases, PHASE_PROBE);
+	else if (report->kind == REPORT_DONE)
+		phases_lap(phases, PHASE_CUT);
 }
 
 static void log_report(const struct runner *r, const struct report *report)
@@ -215,6 +234,7 @@ static void take_line(struct runner *r, const char *line, size_t len)
 		fail_protocol(r, "a clip that is not there");
 		return;
 	}
+	lap(r, &report);
 	log_report(r, &report);
 	take_last_report(r, &report);
 	err = note(r, &report);
@@ -431,6 +451,8 @@ int runner_run(struct slot *slot, struct job *job, unsigned int attempt,
 	kill(-r.pid, SIGKILL); /* whatever it has started itself */
 	while (waitid(P_PID, (id_t)r.pid, &info, WEXITED) < 0 && errno == EINTR)
 		;
+	if (plan->is_worker)
+		phases_lap(&job->phases, PHASE_EXIT);
 	err = judge(&r, &info, e);
 	runner_finish(&r);
 	return err;

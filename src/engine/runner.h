@@ -14,6 +14,7 @@ struct runner_plan {
 	int fds[2]; /* descriptors 4 and 5 of the child */
 	int log_fd;
 	int max_progress; /* as far as its reports can bring the job */
+	bool is_worker;   /* its reports end the phases start, probe and cut */
 	int clips_fd;     /* where its clips must lie, -1: it makes none */
 };
 

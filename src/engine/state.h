@@ -11,6 +11,7 @@
 
 #include "feed.h"
 #include "job.h"
+#include "metrics.h"
 #include "queue.h"
 #include "storyclip/common/sync.h"
 #include "storyclip/engine.h"
@@ -58,6 +59,8 @@ struct engine {
 	uint64_t watchdog_stalled;
 	struct sweep *sweeps;      /* in no order */
 	struct job_snapshot ended; /* the ended job that was looked at last (reading.c) */
+
+	struct engine_metrics metrics; /* lock-free */
 
 	struct slot *slots;
 	unsigned int n_slots;

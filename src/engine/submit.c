@@ -207,6 +207,7 @@ static int commit_row(struct engine *engine, struct job *job, const enum job_sta
 		: store_job_insert(engine->deps.store, &row);
 	if (r == 0) {
 		lock_acquire(&engine->jobs);
+		phases_lap(&job->phases, PHASE_ACCEPT);
 		job->is_listed = true;
 		job->queue.age = ++engine->age;
 		feed_add_locked(engine, &row, what);
@@ -295,6 +296,7 @@ static int accept_snapshot(struct engine *engine, struct job_snapshot *snapshot,
 
 	if (!job)
 		return error_from_errno(e, -ENOMEM, "accepting a request");
+	phases_begin(&job->phases);
 	memcpy(id, job->shown.id, sizeof(id));
 	r = accept_job(engine, job, source, caller, was, what, e, &version);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include "incoming.h"
 #include "node.h"
 #include "notify.h"
+#include "ops_timed.h"
 #include "parked.h"
 #include "passthrough.h"
 #include "textfile.h"
@@ -50,6 +51,8 @@ struct fs {
 	struct notify notify;   /* lock fs.notify */
 
 	struct fs_counters counters;
+	struct fs_metrics metrics; /* lock-free */
+	atomic_uint_fast64_t changes; /* of any job: rises when one can be seen */
 	atomic_llong jobs_mtime; /* wall ms: a job came or went */
 	atomic_bool is_jobs_looked; /* the kernel may know jobs_mtime, set before it is read */
 	atomic_bool is_draining; /* the loop has ended: what cannot be answered at once is refused */

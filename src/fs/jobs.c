@@ -144,6 +144,7 @@ void jobs_changed(void *context, const char *job_id, uint64_t version, unsigned 
 	struct fs *fs = context;
 	struct job_dir *job;
 
+	atomic_fetch_add(&fs->changes, 1); /* before anybody is told */
 	if (what & (JOB_CHANGED_CREATED | JOB_CHANGED_REMOVED)) {
 		atomic_store(&fs->jobs_mtime, clock_wall_ms(fs->deps.clock));
 		if (atomic_load(&fs->is_jobs_looked))

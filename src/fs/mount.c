@@ -170,6 +170,7 @@ int fs_mount(struct fs *fs, const struct fs_mount_options *options, struct error
 	auto_buf struct buf text = BUF_EMPTY;
 	char *argv[] = {(char *)"storyclipfs", (char *)"-o", NULL, NULL};
 	struct fuse_args args = {.argc = 3, .argv = argv};
+	struct fuse_lowlevel_ops ops;
 
 	buf_add_str(&text, "subtype=storyclipfs,default_permissions,nosuid,nodev,noexec,fsname=");
 	add_escaped(&text, settings->root);
@@ -182,7 +183,8 @@ int fs_mount(struct fs *fs, const struct fs_mount_options *options, struct error
 	if (buf_error(&text) < 0)
 		return error_from_errno(e, -ENOMEM, "mounting");
 	argv[2] = text.data;
-	fs->session = fuse_session_new(&args, &ops_table, sizeof(ops_table), fs);
+	ops_timed(&ops);
+	fs->session = fuse_session_new(&args, &ops, sizeof(ops), fs);
 	fuse_opt_free_args(&args);
 	if (!fs->session)
 		return error_set_errno(e, -EINVAL, SC_INTERNAL, "libfuse refused its options: %s",

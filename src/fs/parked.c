@@ -127,3 +127,22 @@ void parked_stop(struct fs *fs)
 	fs->parked.stop_item.run = tell_stop;
 	notify_then(fs, &fs->parked.stop_item);
 }
+
+static unsigned int count_locked(const struct parked_list *list)
+{
+	unsigned int n = 0;
+
+	for (const struct parked_read *read = list->first; read; read = read->next)
+		n++;
+	return n;
+}
+
+unsigned int parked_count(struct fs *fs)
+{
+	unsigned int n;
+
+	lock_acquire(&fs->parked.lock);
+	n = count_locked(&fs->parked.waits) + count_locked(&fs->parked.events);
+	lock_release(&fs->parked.lock);
+	return n;
+}

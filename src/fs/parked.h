@@ -45,6 +45,8 @@ void parked_init(struct parked *parked);
 void parked_finish(struct parked *parked);
 /** Answer everybody with ENOTCONN, and whoever would park from now on. */
 void parked_stop(struct fs *fs);
+/** How many reads wait now: for metrics. */
+unsigned int parked_count(struct fs *fs);
 
 /** What a request needs in order to wait. NULL: no memory. Without the lock. */
 struct parked_read *parked_create(fuse_req_t req, void *file, size_t size, off_t off);

@@ -168,32 +168,48 @@ int textfile_get_job(struct fs *fs, struct row_dir *dir, const struct tree_row *
 	return 0;
 }
 
+/* Whether what was made then is as good as what would be made now. */
+static bool root_text_is_fresh(struct fs *fs, const struct tree_row *row,
+			       const struct text_node *text, uint64_t changes, int64_t now_ms)
+{
+	if (row->is_fixed)
+		return true;
+	if (!row->changes && !row->fresh_ms)
+		return false;
+	return text->changes == changes &&
+	       (!row->fresh_ms || now_ms - text->rendered_ms < row->fresh_ms);
+}
+
 int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
 		      struct node **ret)
 {
 	unsigned int index = row_index(dir, row);
-	auto_buf struct buf out = BUF_EMPTY;
 	struct text_node *text = text_current(fs, dir, index, 0);
-	uint64_t version = 1;
+	int64_t now_ms = clock_monotonic_ms(fs->deps.clock);
+	auto_buf struct buf out = BUF_EMPTY;
+	/* Before it is made: a change from here on makes it old. */
+	uint64_t changes = row->changes ? row->changes(fs) : 0;
+	uint64_t version;
 	int r;
 
-	if (text && row->is_fixed) {
+	if (text && root_text_is_fresh(fs, row, text, changes, now_ms)) {
 		*ret = &text->base.node;
 		return 0;
 	}
+	version = atomic_fetch_add(&fs->texts.renderings, 1) + 1;
 	row->render_root(fs, &out);
 	if (text && !buf_error(&out) && out.len == text->len &&
 	    !memcmp(out.data, text->text, out.len)) {
 		*ret = &text->base.node;
 		return 0;
 	}
-	if (text) {
-		version = text->version + 1;
+	if (text)
 		node_unref(fs, &text->base.node);
-	}
 	r = text_create(fs, dir, row, version, &out, &text);
 	if (r < 0)
 		return r;
+	text->changes = changes;
+	text->rendered_ms = now_ms;
 	text->mtime_ms = row->is_fixed ? fs->since : clock_wall_ms(fs->deps.clock);
 	text->uid = fs->uid;
 	text->gid = fs->gid;

@@ -21,6 +21,8 @@ struct text_node {
 	uint64_t version;
 	char *text; /* owned */
 	size_t len;
+	uint64_t changes;    /* of a root's text: what row->changes said before it was made … */
+	int64_t rendered_ms; /* … and when that was, monotonic */
 	int64_t mtime_ms;
 	uid_t uid;
 	gid_t gid;
@@ -32,6 +34,7 @@ struct text_node {
 struct texts {
 	struct text_node *newest, *oldest;
 	size_t bytes;
+	atomic_uint_fast64_t renderings; /* of root's texts: whoever begins later has the newer version */
 };
 
 extern const struct node_kind textfile_kind;
@@ -39,7 +42,7 @@ extern const struct node_kind textfile_kind;
 /** tree_row.get of jobs/<id>/status and its like. */
 int textfile_get_job(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
 		     struct node **ret);
-/** tree_row.get of README and health. */
+/** tree_row.get of README, health, metrics and their like. */
 int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
 		      struct node **ret);
 /** From the notify thread: wake who polls a text of this job of which there is a newer version. */

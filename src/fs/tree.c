@@ -14,40 +14,24 @@
 #include "links.h"
 #include "logfile.h"
 #include "reply.h"
+#include "root_texts.h"
 #include "storyclip/view.h"
 #include "wait.h"
-
-static void render_readme(struct fs *fs, struct buf *out)
-{
-	view_readme(out);
-}
-
-static void render_health(struct fs *fs, struct buf *out)
-{
-	struct server_view server = {
-		.version = fs->deps.version,
-		.since = fs->since,
-		.libfuse = fs_libfuse_version(),
-		.ffmpeg = fs->deps.ffmpeg,
-		.settings = fs->deps.settings,
-		.uploads_open = intake_open_uploads(fs->intake),
-	};
-
-	server.passthrough_on = passthrough_is_on(fs, server.passthrough_why);
-	server.passthrough_opens = atomic_load(&fs->counters.passthrough_opens);
-	engine_stats(fs->engine, &server.engine);
-	intake_watch_problem(fs->intake, server.watch_problem);
-	view_health(&server, out);
-}
 
 /* clang-format off */
 const struct tree_row tree_root_rows[] = {
 	{"README", S_IFREG | 0444, TIMEOUT_STABLE, textfile_get_root, &textfile_kind,
-	 .render_root = render_readme, .is_fixed = true},
+	 .render_root = root_render_readme, .is_fixed = true},
 	{"control", S_IFREG | 0666, TIMEOUT_STABLE, row_node_get, &control_root_kind},
 	{"health", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
-	 .render_root = render_health},
+	 .render_root = root_render_health},
 	{"events", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &events_kind},
+	{"metrics", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
+	 .render_root = root_render_metrics, .fresh_ms = 1000},
+	{"jobs.json", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
+	 .render_root = root_render_jobs, .changes = root_changes_of_jobs},
+	{"uploads.json", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
+	 .render_root = root_render_uploads, .changes = root_changes_of_jobs, .fresh_ms = 1000},
 	{"incoming", S_IFDIR | 0777, TIMEOUT_STABLE, incoming_get_root, &incoming_kind},
 	{"jobs", S_IFDIR | 0777, TIMEOUT_STABLE, row_node_get, &jobs_kind},
 	{"by-upload", S_IFDIR | 0755, TIMEOUT_STABLE, row_node_get, &by_upload_kind},

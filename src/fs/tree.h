@@ -12,7 +12,7 @@
 #include "storyclip/common/buf.h"
 #include "storyclip/job.h"
 
-#define TREE_ROWS_MAX 12
+#define TREE_ROWS_MAX 16
 
 struct row_dir;
 struct job_dir;
@@ -28,6 +28,10 @@ struct tree_row {
 	/* a text's renderer, when get is one of textfile.h */
 	void (*render_job)(const struct job_snapshot *job, const char *cdn_base, struct buf *out);
 	void (*render_root)(struct fs *fs, struct buf *out);
+	/* Of a root's text: while this number is the same and the text is no older than that, it is
+	   given again. Neither: it is made anew for each look-up, and is a new version when it differs. */
+	uint64_t (*changes)(struct fs *fs);
+	int64_t fresh_ms;
 	bool is_fixed; /* the text never changes once its directory exists */
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cut.h"
+#include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
 
 void clip_set_init(struct clip_set *set, const struct media_source *source, int dir_fd,
@@ -25,9 +26,11 @@ static void on_synced(void *context, uint64_t files)
 /* Sync and close what is open. */
 static int sync_open(struct clip_set *set)
 {
+	int64_t begun_us = clock_precise_us();
 	int r = file_sync_many(set->open_fds, set->n_open, on_synced,
 			       (void *)(uintptr_t)set->source->listener);
 
+	listener_synced(set->source->listener, clock_precise_us() - begun_us);
 	while (set->n_open)
 		if (close(set->open_fds[--set->n_open]) < 0 && r == 0)
 			r = -errno;
@@ -37,9 +40,11 @@ static int sync_open(struct clip_set *set)
 int clip_set_sync(struct clip_set *set, struct error *e)
 {
 	int r = sync_open(set);
+	int64_t begun_us = clock_precise_us();
 
 	if (r == 0)
 		r = file_sync_dir(set->dir_fd);
+	listener_synced(set->source->listener, clock_precise_us() - begun_us);
 	return r < 0 ? error_from_errno(e, r, "syncing the clips") : 0;
 }
 

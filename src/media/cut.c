@@ -60,6 +60,12 @@ void listener_worked(const struct media_listener *listener, uint64_t units)
 		listener->worked(listener->context, units);
 }
 
+void listener_synced(const struct media_listener *listener, int64_t us)
+{
+	if (listener->synced)
+		listener->synced(listener->context, us);
+}
+
 void listener_clip_progress(const struct media_listener *listener, double part)
 {
 	if (listener->clip_progress)

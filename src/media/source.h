@@ -19,6 +19,7 @@ struct media_source {
 
 /* The listener's functions, each optional. worked(0) is not passed on. */
 void listener_worked(const struct media_listener *listener, uint64_t units);
+void listener_synced(const struct media_listener *listener, int64_t us);
 void listener_clip_progress(const struct media_listener *listener, double part);
 void listener_log(const struct media_listener *listener, const char *fmt, ...) SC_PRINTF(2, 3);
 void listener_warning(const struct media_listener *listener, const char *fmt, ...) SC_PRINTF(2, 3);

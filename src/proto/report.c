@@ -83,6 +83,8 @@ static const struct field report_fields[] = {
 	 .max = REQUEST_MAX_CLIPS, .kinds = BIT(REPORT_PLAN)},
 	{FIELD_OF("code", FIELD_NAME, struct report, code), .names = &codes_by_name,
 	 .kinds = BIT(REPORT_FAILED)},
+	{FIELD_OF("syncedUs", FIELD_I64, struct report, synced_us), .min = 0, .max = INT64_MAX / 2,
+	 .is_optional = true, .kinds = BIT(REPORT_DONE)},
 	{FIELD_OF("message", FIELD_TEXT, struct report, message), .is_optional = true,
 	 .kinds = BIT(REPORT_PHASE) | BIT(REPORT_PROGRESS) | BIT(REPORT_WARNING) | BIT(REPORT_LOG) |
 		  BIT(REPORT_FAILED)},

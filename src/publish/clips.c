@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 
@@ -105,6 +106,15 @@ static int set_owner_and_mode(const struct publish_order *order, int fd, mode_t 
 	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
+int clips_sync(int fd, struct child_reporter *reporter)
+{
+	int64_t begun_us = clock_precise_us();
+	int r = fsync(fd) < 0 ? -errno : 0;
+
+	reporter->synced_us += clock_precise_us() - begun_us;
+	return r;
+}
+
 static int settle_step(const struct walk *walk, int dir_fd, const char *name)
 {
 	auto_fd int fd = -1;
@@ -118,8 +128,8 @@ static int settle_step(const struct walk *walk, int dir_fd, const char *name)
 	if (r < 0)
 		return error_from_errno(walk->e, r, "setting owner and mode of %s", name);
 	r = write_back(walk, fd, st.st_size);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
+	if (r == 0)
+		r = clips_sync(fd, walk->reporter);
 	if (r < 0)
 		return error_from_errno(walk->e, r, "syncing %s", name);
 	child_worked(walk->reporter, 1, -1);
@@ -138,7 +148,7 @@ int clips_settle(int dir_fd, const struct publish_order *order, struct child_rep
 	r = set_owner_and_mode(order, dir_fd, 0755);
 	if (r < 0)
 		return error_from_errno(e, r, "setting owner and mode of the clips' directory");
-	r = file_sync_dir(dir_fd);
+	r = clips_sync(dir_fd, reporter);
 	if (r < 0)
 		return error_from_errno(e, r, "syncing the clips' directory");
 	return 0;

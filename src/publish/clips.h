@@ -15,6 +15,9 @@
 int clips_settle(int dir_fd, const struct publish_order *order, struct child_reporter *reporter,
 		 struct error *e);
 
+/** fsync a file or directory and count how long that took. @return 0 or a negative errno */
+int clips_sync(int fd, struct child_reporter *reporter);
+
 /** Copy all clips from one directory to another, empty one. The same refusals. */
 int clips_copy(int from_fd, int to_fd, struct child_reporter *reporter, struct error *e);
 

@@ -89,9 +89,9 @@ static int appear(struct publisher *p, int from_fd, const char *from, struct err
 		return error_set(e, SC_JOB_EXISTS, "OUTPUT_ROOT has a '%s' already", p->order.job_id);
 	if (r < 0)
 		return error_from_errno(e, r, "renaming the clips to '%s'", p->order.job_id);
-	r = file_sync_dir(PROTO_OUTPUT_FD);
+	r = clips_sync(PROTO_OUTPUT_FD, &p->reporter);
 	if (r == 0)
-		r = file_sync_dir(PROTO_WORK_FD);
+		r = clips_sync(PROTO_WORK_FD, &p->reporter);
 	if (r < 0) {
 		/* Not known to survive, so not to be seen: the next attempt begins at the upload. */
 		file_remove_tree(PROTO_OUTPUT_FD, p->order.job_id);

@@ -103,13 +103,20 @@ int artifacts_to_json(const struct artifact *artifacts, size_t n, char **ret);
 /** Damaged text gives -EINVAL. */
 int artifacts_from_json(const char *text, struct artifact **ret, size_t *ret_n);
 
+/** The reverse of upload_state_name(); a word that is not ours proves nothing: incomplete. */
+enum upload_state upload_state_from_name(const char *name);
+
 /** Read a row that SELECT JOB_COLUMNS gave (jobs.c). */
 int job_row_read(sqlite3_stmt *stmt, struct job_snapshot *ret);
 /* In the order of the table of columns in jobs.c. */
-#define JOB_COLUMNS                                                                              \
+#define JOB_COLUMNS JOB_COLUMNS_WITH("artifacts")
+/* The same, but for the clips: of many jobs they are much text that nobody may want. */
+#define JOB_COLUMNS_BRIEF JOB_COLUMNS_WITH("'[]'")
+#define JOB_COLUMNS_WITH(artifacts)                                                              \
 	"job_id, upload_id, user_id, owner_uid, owner_gid, status, progress, message, attempt, " \
 	"failures, max_attempts, priority, idempotency_key, deletes_upload, cut, total_clips, "  \
-	"clips_ready, input_json, artifacts, warnings, source_path, source_dev, source_ino, "    \
+	"clips_ready, input_json, " artifacts ", "                                               \
+	"warnings, source_path, source_dev, source_ino, "                                        \
 	"source_size, source_mtime_ns, source_state, source_at, is_hold_copy, "                  \
 	"order_json, not_before, version, created_at, started_at, updated_at, finished_at, "     \
 	"error_code, "                                                                           \

@@ -96,6 +96,32 @@ static const char *const migrations[] = {
 	" is_accepted INTEGER NOT NULL," /* 0: the job may not be there yet */
 	" created_at INTEGER NOT NULL,"
 	" PRIMARY KEY (ino, request)) WITHOUT ROWID;",
+	/* 4: how many there are, kept with each change: counting a million rows takes too long */
+	"CREATE TABLE job_counts (status TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO job_counts SELECT status, count(*) FROM jobs GROUP BY status;"
+	"CREATE TRIGGER jobs_counted_in AFTER INSERT ON jobs BEGIN"
+	" INSERT INTO job_counts VALUES (NEW.status, 1)"
+	" ON CONFLICT (status) DO UPDATE SET n=n+1; END;"
+	"CREATE TRIGGER jobs_counted_out AFTER DELETE ON jobs BEGIN"
+	" UPDATE job_counts SET n=n-1 WHERE status=OLD.status; END;"
+	"CREATE TRIGGER jobs_counted_over AFTER UPDATE OF status ON jobs"
+	" WHEN NEW.status<>OLD.status BEGIN"
+	" UPDATE job_counts SET n=n-1 WHERE status=OLD.status;"
+	" INSERT INTO job_counts VALUES (NEW.status, 1)"
+	" ON CONFLICT (status) DO UPDATE SET n=n+1; END;"
+	"CREATE TABLE upload_counts"
+	" (state TEXT PRIMARY KEY, n INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO upload_counts SELECT state, count(*), sum(size) FROM uploads GROUP BY state;"
+	"CREATE TRIGGER uploads_counted_in AFTER INSERT ON uploads BEGIN"
+	" INSERT INTO upload_counts VALUES (NEW.state, 1, NEW.size)"
+	" ON CONFLICT (state) DO UPDATE SET n=n+1, bytes=bytes+excluded.bytes; END;"
+	"CREATE TRIGGER uploads_counted_out AFTER DELETE ON uploads BEGIN"
+	" UPDATE upload_counts SET n=n-1, bytes=bytes-OLD.size WHERE state=OLD.state; END;"
+	"CREATE TRIGGER uploads_counted_over AFTER UPDATE OF state, size ON uploads BEGIN"
+	" UPDATE upload_counts SET n=n-1, bytes=bytes-OLD.size WHERE state=OLD.state;"
+	" INSERT INTO upload_counts VALUES (NEW.state, 1, NEW.size)"
+	" ON CONFLICT (state) DO UPDATE SET n=n+1, bytes=bytes+excluded.bytes; END;"
+	"CREATE INDEX uploads_by_created ON uploads (created_at);",
 };
 
 int schema_check_owner(struct db *db, const char *path, struct error *e)

@@ -4,16 +4,10 @@
 
 #include "db.h"
 
-static const char *const state_names[] = {
-	[UPLOAD_OPEN] = "open",
-	[UPLOAD_COMPLETE] = "complete",
-	[UPLOAD_INCOMPLETE_STATE] = "incomplete",
-};
-
-static enum upload_state state_from_name(const char *name)
+enum upload_state upload_state_from_name(const char *name)
 {
-	for (size_t i = 0; i < SC_ARRAY_SIZE(state_names); i++)
-		if (!strcmp(state_names[i], name))
+	for (unsigned int i = 0; i < UPLOAD_STATE_COUNT; i++)
+		if (!strcmp(upload_state_name((enum upload_state)i), name))
 			return (enum upload_state)i;
 	return UPLOAD_INCOMPLETE_STATE; /* a word that is not ours proves nothing */
 }
@@ -38,7 +32,7 @@ static int upload_put(struct db *db, const struct upload_row *row)
 	if (r == 0)
 		r = db_bind_int(stmt, ":mtime_ns", row->mtime_ns);
 	if (r == 0)
-		r = db_bind_text(stmt, ":state", state_names[row->state]);
+		r = db_bind_text(stmt, ":state", upload_state_name(row->state));
 	if (r == 0)
 		r = db_bind_int(stmt, ":created_at", row->created_at);
 	return r < 0 ? r : db_change(db, stmt);
@@ -125,7 +119,7 @@ static void row_read(sqlite3_stmt *stmt, struct upload_row *row)
 {
 	row->size = sqlite3_column_int64(stmt, 1);
 	row->mtime_ns = sqlite3_column_int64(stmt, 2);
-	row->state = state_from_name(db_column_text(stmt, 3));
+	row->state = upload_state_from_name(db_column_text(stmt, 3));
 	row->created_at = sqlite3_column_int64(stmt, 4);
 }
 

@@ -148,7 +148,8 @@ static void add_failure(struct buf *out, const struct error *error)
 	buf_add_str(out, "}");
 }
 
-void view_job_status(const struct job_snapshot *job, const char *cdn_base, struct buf *out)
+/* What status and jobs.json both say. */
+static void add_head(struct buf *out, const struct job_snapshot *job)
 {
 	buf_add_str(out, "{\"id\":");
 	view_json_string(out, job->id);
@@ -171,6 +172,11 @@ void view_job_status(const struct job_snapshot *job, const char *cdn_base, struc
 	else
 		add_null(out, "totalClips");
 	add_number(out, "clipsReady", job->clips_ready);
+}
+
+void view_job_status(const struct job_snapshot *job, const char *cdn_base, struct buf *out)
+{
+	add_head(out, job);
 	add_results(out, job, cdn_base);
 	add_key(out, "warnings");
 	buf_add_str(out, job->warnings ? job->warnings : "[]");
@@ -240,4 +246,66 @@ void view_event_lost(uint64_t seq, uint64_t n, struct buf *out)
 	buf_printf(out, "{\"seq\":%" PRIu64, seq);
 	add_text(out, "event", "lost");
 	buf_printf(out, ",\"lost\":%" PRIu64 "}\n", n);
+}
+
+/* ---- lists ---- */
+
+static void add_list_head(struct buf *out, const struct list_view *list)
+{
+	buf_add_str(out, "{\"version\":");
+	view_json_string(out, list->version);
+	add_time(out, "time", list->now);
+}
+
+void view_jobs(const struct list_view *list, const struct job_snapshot *jobs, size_t n,
+	       struct buf *out)
+{
+	add_list_head(out, list);
+	buf_add_str(out, ",\"counts\":");
+	for (unsigned int state = 0; state < JOB_STATE_COUNT; state++)
+		buf_printf(out, "%s\"%s\":%" PRIu64, state ? "," : "{",
+			   job_state_name((enum job_state)state), list->stored.jobs[state]);
+	buf_add_str(out, "},\"jobs\":[");
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(out, i ? ",\n" : "\n");
+		add_head(out, &jobs[i]);
+		add_failure(out, &jobs[i].error);
+		buf_add_str(out, "}");
+	}
+	buf_add_str(out, "]}\n");
+}
+
+static void add_upload(struct buf *out, const struct upload_summary *upload)
+{
+	buf_add_str(out, "{\"uploadId\":");
+	view_json_string(out, upload->path);
+	add_number(out, "size", upload->size);
+	add_text(out, "state", upload_state_name(upload->state));
+	add_time(out, "createdAt", upload->created_at);
+	add_time(out, "modifiedAt", upload->mtime_ns / 1000000);
+	if (upload->job_id[0]) {
+		add_key(out, "job");
+		buf_printf(out, "{\"id\":\"%s\",\"status\":\"%s\"}", upload->job_id,
+			   job_state_name(upload->job_state));
+	} else {
+		add_null(out, "job");
+	}
+	buf_add_str(out, "}");
+}
+
+void view_uploads(const struct list_view *list, const struct upload_summary *uploads, size_t n,
+		  struct buf *out)
+{
+	add_list_head(out, list);
+	buf_add_str(out, ",\"counts\":");
+	for (unsigned int state = 0; state < UPLOAD_STATE_COUNT; state++)
+		buf_printf(out, "%s\"%s\":{\"count\":%" PRIu64 ",\"bytes\":%" PRId64 "}",
+			   state ? "," : "{", upload_state_name((enum upload_state)state),
+			   list->stored.uploads[state], list->stored.upload_bytes[state]);
+	buf_add_str(out, "},\"uploads\":[");
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(out, i ? ",\n" : "\n");
+		add_upload(out, &uploads[i]);
+	}
+	buf_add_str(out, "]}\n");
 }

@@ -182,15 +182,18 @@ static const char readme[] =
 	"  by-upload/<uploadId> leads to the newest job of an upload ('/' is written %2F, '%' %25).\n"
 	"  by-status/<state>/<id> leads to every job in that state.\n"
 	"\n"
-	"Whoever opens status, progress, request, health or README reads one version of it, whole; open\n"
-	"again for the next one; poll(2) on an open one tells when there is a newer. log grows (tail -f).\n"
-	"jobs/<id>/wait and events block: do not walk into them blindly (grep -r, backups, web servers).\n"
+	"Whoever opens status, progress, request, README, health, metrics or a *.json reads one version,\n"
+	"whole; open again for the next one; poll(2) on an open one tells when there is a newer. log grows\n"
+	"(tail -f). jobs/<id>/wait and events block: do not walk into them blindly (grep -r, backups, web\n"
+	"servers).\n"
 	"\n"
 	"An upload is complete with the last close of its file, or when it is renamed into place. A request\n"
 	"may come earlier: its job waits. While a job holds an upload, writing to it gives \"Text file busy\";\n"
 	"its name may be removed, renamed or replaced.\n"
 	"\n"
 	"health    how the mount is, JSON\n"
+	"metrics   numbers for Prometheus, at most a second old\n"
+	"jobs.json, uploads.json   the newest 200 of each, and how many there are\n"
 	"control   root may also write \"pause\" (no job is started) and \"resume\"\n";
 
 void view_readme(struct buf *out)

@@ -71,6 +71,13 @@ static void on_worked(void *context, uint64_t units)
 	child_worked(&w->reporter, units, progress_of(w));
 }
 
+static void on_synced(void *context, int64_t us)
+{
+	struct worker *w = context;
+
+	w->reporter.synced_us += us;
+}
+
 static void on_clip_progress(void *context, double part)
 {
 	struct worker *w = context;
@@ -251,6 +258,7 @@ int worker_main(void)
 		.context = &w,
 		.worked = on_worked,
 		.clip_progress = on_clip_progress,
+		.synced = on_synced,
 		.log = on_log,
 		.warning = on_warning,
 	};

@@ -607,7 +607,9 @@ static void test_from_version_1(void)
 
 	CHECK(by_hand(path, store_v1) >= 0);
 	store = must_open(path);
-	CHECK_INT(ask(path, "PRAGMA user_version"), 3);
+	CHECK_INT(ask(path, "PRAGMA user_version"), 4);
+	CHECK_INT(ask(path, "SELECT sum(n) FROM job_counts"), 2);
+	CHECK_INT(ask(path, "SELECT n FROM upload_counts"), 1);
 	CHECK_INT(store_job_get(store, "old", &job), 0);
 	CHECK_INT(job.state, JOB_QUEUED);
 	CHECK_INT(job.attempt, 3);

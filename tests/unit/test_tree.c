@@ -16,6 +16,8 @@ static const struct expected root_names[] = {
 	{"README", S_IFREG | 0444},  {"control", S_IFREG | 0666}, {"health", S_IFREG | 0444},
 	{"incoming", S_IFDIR | 0777}, {"jobs", S_IFDIR | 0777},   {"by-upload", S_IFDIR | 0755},
 	{"by-status", S_IFDIR | 0755}, {"events", S_IFREG | 0444},
+	{"metrics", S_IFREG | 0444}, {"jobs.json", S_IFREG | 0444},
+	{"uploads.json", S_IFREG | 0444},
 };
 static const struct expected job_names[] = {
 	{"status", S_IFREG | 0444},  {"progress", S_IFREG | 0444}, {"wait", S_IFREG | 0444},

@@ -27,6 +27,12 @@ static inline int64_t clock_monotonic_ms(const struct clock *clock)
 	return clock->monotonic_ms(clock);
 }
 
+/**
+ * Monotonic microseconds of the machine itself, for measuring what something took. Never for a
+ * decision: those go by a struct clock.
+ */
+int64_t clock_precise_us(void);
+
 /** Size for clock_format_utc(): "2026-11-24T00:01:02.345Z" and the NUL. */
 #define CLOCK_UTC_SIZE 25
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers and newest rows, as jobs.json, uploads.json and metrics show them; plans of big listings. */
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "storyclip/common/macros.h"
+#include "storyclip/store.h"
+
+static char dir[] = "/tmp/test-summaries.XXXXXX";
+static char path[64];
+
+static void insert(struct store *store, const char *id, const char *upload)
+{
+	struct job_snapshot job = {
+		.version = 7,
+		.upload_id = (char *)upload,
+		.input_json = (char *)"{}",
+		.warnings = (char *)"[]",
+		.source_path = (char *)"a.mp4",
+		.order_json = (char *)"{}",
+		.max_attempts = 2,
+		.created_at = 1000,
+		.updated_at = 1000,
+	};
+
+	snprintf(job.id, sizeof(job.id), "%s", id);
+	CHECK_INT(store_job_insert(store, &job), 0);
+}
+
+static void end(struct store *store, const char *id, enum job_state state)
+{
+	struct artifact clip = {.number = 1, .filename = "clip_001.mp4", .size_bytes = 5,
+				.dropped = (char *)"[]"};
+	struct job_snapshot to = {.state = state, .attempt = 1, .version = 8, .updated_at = 2000,
+				  .warnings = (char *)"[]", .finished_at = 2000,
+				  .artifacts = &clip, .n_artifacts = state == JOB_DONE};
+	const struct job_transition t = {.job_id = id, .from = JOB_QUEUED, .to = &to};
+
+	CHECK_INT(store_job_transition(store, &t), 0);
+}
+
+static void check_jobs(struct store *store, unsigned int queued, unsigned int done,
+		       unsigned int failed, unsigned int cancelled)
+{
+	struct store_counts counts;
+
+	CHECK_INT(store_counts(store, &counts), 0);
+	CHECK_INT(counts.jobs[JOB_QUEUED], queued);
+	CHECK_INT(counts.jobs[JOB_RUNNING], 0);
+	CHECK_INT(counts.jobs[JOB_DONE], done);
+	CHECK_INT(counts.jobs[JOB_FAILED], failed);
+	CHECK_INT(counts.jobs[JOB_CANCELLED], cancelled);
+}
+
+static void by_hand(const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
+	REQUIRE(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void test_job_counts(struct store *store)
+{
+	bool has_clips;
+
+	check_jobs(store, 0, 0, 0, 0);
+	for (int i = 0; i < 5; i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "j%d", i);
+		insert(store, id, i % 2 ? "a" : "a.mp4");
+	}
+	check_jobs(store, 5, 0, 0, 0);
+	end(store, "j0", JOB_DONE);
+	end(store, "j1", JOB_CANCELLED);
+	check_jobs(store, 3, 1, 0, 1);
+	/* a person's hand counts too, in his own words */
+	by_hand("UPDATE jobs SET status='error' WHERE job_id='j2'");
+	check_jobs(store, 2, 1, 1, 1);
+	by_hand("UPDATE jobs SET status='queued' WHERE job_id='j2'; UPDATE jobs SET progress=3");
+	check_jobs(store, 3, 1, 0, 1);
+	CHECK_INT(store_job_remove(store, "j1", "t", &has_clips), 0);
+	check_jobs(store, 3, 1, 0, 0);
+}
+
+static void test_newest_jobs(struct store *store)
+{
+	struct job_snapshot jobs[8];
+	int n = store_jobs_newest(store, jobs, 8);
+
+	CHECK_INT(n, 4);
+	CHECK_STR(jobs[0].id, "j4");
+	CHECK_STR(jobs[3].id, "j0");
+	CHECK_INT(jobs[3].state, JOB_DONE);
+	CHECK_INT(jobs[3].n_artifacts, 0); /* left out, the job has one */
+	while (n > 0)
+		job_snapshot_finish(&jobs[--n]);
+	CHECK_INT(store_jobs_newest(store, jobs, 2), 2);
+	CHECK_STR(jobs[1].id, "j3");
+	job_snapshot_finish(&jobs[0]);
+	job_snapshot_finish(&jobs[1]);
+}
+
+static void put(struct store *store, const char *name, int64_t size, enum upload_state state,
+		int64_t created_at)
+{
+	const struct upload_change change = {.kind = UPLOAD_PUT,
+					     .row = {name, size, 5000000, state, created_at}};
+
+	CHECK_INT(store_uploads_apply(store, &change, 1, false), 0);
+}
+
+static void test_uploads(struct store *store)
+{
+	static const struct upload_change gone = {.kind = UPLOAD_DELETE, .row.path = "x/b.mp4"};
+	static const struct upload_change moved = {.kind = UPLOAD_RENAME, .row.path = "x",
+						   .new_path = "y"};
+	struct upload_summary uploads[4];
+	struct store_counts counts;
+	int n;
+
+	put(store, "a.mp4", 100, UPLOAD_OPEN, 1);
+	put(store, "x/b.mp4", 10, UPLOAD_COMPLETE, 3);
+	put(store, "x/c.mp4", 1, UPLOAD_INCOMPLETE_STATE, 2);
+	put(store, "a.mp4", 120, UPLOAD_COMPLETE, 9); /* created_at stays */
+	CHECK_INT(store_uploads_apply(store, &moved, 1, false), 0);
+	CHECK_INT(store_counts(store, &counts), 0);
+	CHECK_INT(counts.uploads[UPLOAD_OPEN], 0);
+	CHECK_INT(counts.upload_bytes[UPLOAD_OPEN], 0);
+	CHECK_INT(counts.uploads[UPLOAD_COMPLETE], 2);
+	CHECK_INT(counts.upload_bytes[UPLOAD_COMPLETE], 130);
+	CHECK_INT(counts.upload_bytes[UPLOAD_INCOMPLETE_STATE], 1);
+	n = store_uploads_newest(store, uploads, 4);
+	CHECK_INT(n, 3);
+	CHECK_STR(uploads[0].path, "y/b.mp4");
+	CHECK_STR(uploads[0].job_id, "");
+	CHECK_STR(uploads[2].path, "a.mp4");
+	CHECK_INT(uploads[2].size, 120);
+	/* j3 named it "a", j4 "a.mp4": the newest of both */
+	CHECK_STR(uploads[2].job_id, "j4");
+	CHECK_INT(uploads[2].job_state, JOB_QUEUED);
+	while (n > 0)
+		free(uploads[--n].path);
+	CHECK_INT(store_uploads_apply(store, &gone, 1, false), 0);
+	CHECK_INT(store_counts(store, &counts), 0);
+	CHECK_INT(counts.uploads[UPLOAD_COMPLETE], 2); /* that name is gone already */
+}
+
+int main(void)
+{
+	struct store *store = NULL;
+	struct error e = {0};
+
+	REQUIRE(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/db", dir);
+	REQUIRE(store_open(path, 200, &e, &store) == 0);
+	test_job_counts(store);
+	test_newest_jobs(store);
+	test_uploads(store);
+	store_close(store);
+	unlink(path);
+	rmdir(dir);
+	return check_result();
+}
