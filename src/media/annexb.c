@@ -20,9 +20,27 @@ struct unit {
 	size_t len;
 };
 
-static bool is_start(const uint8_t *p)
+/* Of a packet; few have more than the first ones. */
+struct units {
+	struct unit first[32];
+	size_t n;
+	size_t size;
+};
+
+/* The first start code (00 00 01) at or behind a place; len: none. All of a stream goes through
+ * here, several times: looking for the rarest of the three bytes is left to the C library. */
+static size_t find_start(const uint8_t *data, size_t len, size_t at)
 {
-	return !p[0] && !p[1] && p[2] == 1;
+	for (size_t one = at + 2; one < len; one++) {
+		const uint8_t *found = memchr(data + one, 1, len - one);
+
+		if (!found)
+			break;
+		one = (size_t)(found - data);
+		if (!data[one - 1] && !data[one - 2])
+			return one - 2;
+	}
+	return len;
 }
 
 /* The next unit that holds anything; without the zeros that may stand before the next code. */
@@ -33,14 +51,11 @@ static bool next_unit(const uint8_t *data, size_t len, size_t *at, struct unit *
 	for (;;) {
 		size_t start, end;
 
-		while (i + 3 < len && !is_start(data + i))
-			i++;
+		i = find_start(data, len, i);
 		if (i + 3 >= len)
 			return false;
-		start = end = i + 3;
-		while (end < len && !(end + 3 <= len && is_start(data + end)))
-			end++;
-		*at = i = end;
+		start = i + 3;
+		*at = i = end = find_start(data, len, start);
 		while (end > start && !data[end - 1])
 			end--;
 		if (end > start) {
@@ -147,30 +162,65 @@ int annexb_convert_parameters(AVCodecParameters *par)
 	return 0;
 }
 
+/* All units of a packet, and the bytes that MP4 has for them. @return 0, -EBADMSG */
+static int list_units(const AVPacket *packet, struct units *ret)
+{
+	size_t len = (size_t)packet->size, at = 0;
+	struct unit unit;
+
+	*ret = (struct units){0};
+	while (next_unit(packet->data, len, &at, &unit)) {
+		if (ret->n < SC_ARRAY_SIZE(ret->first))
+			ret->first[ret->n] = unit;
+		ret->n++;
+		ret->size += 4 + unit.len;
+	}
+	return ret->size && ret->size <= INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE ? 0 : -EBADMSG;
+}
+
+static uint8_t *put_unit(uint8_t *out, const struct unit *unit)
+{
+	set_be32(out, (uint32_t)unit->len);
+	memcpy(out + 4, unit->data, unit->len);
+	return out + 4 + unit->len;
+}
+
 int annexb_convert_packet(AVPacket *packet)
 {
-	size_t len = (size_t)packet->size, at = 0, size = 0;
 	AVBufferRef *buffer;
+	struct units units;
 	struct unit unit;
 	uint8_t *out;
+	size_t at = 0;
+	int r = list_units(packet, &units);
 
-	while (next_unit(packet->data, len, &at, &unit))
-		size += 4 + unit.len;
-	if (!size || size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE)
-		return -EBADMSG;
-	buffer = av_buffer_allocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
+	if (r < 0)
+		return r;
+	buffer = av_buffer_alloc(units.size + AV_INPUT_BUFFER_PADDING_SIZE);
 	if (!buffer)
 		return -ENOMEM;
-	at = 0;
+	memset(buffer->data + units.size, 0, AV_INPUT_BUFFER_PADDING_SIZE);
 	out = buffer->data;
-	while (next_unit(packet->data, len, &at, &unit)) {
-		set_be32(out, (uint32_t)unit.len);
-		memcpy(out + 4, unit.data, unit.len);
-		out += 4 + unit.len;
+	if (units.n <= SC_ARRAY_SIZE(units.first)) {
+		for (size_t i = 0; i < units.n; i++)
+			out = put_unit(out, &units.first[i]);
+	} else {
+		while (next_unit(packet->data, (size_t)packet->size, &at, &unit))
+			out = put_unit(out, &unit);
 	}
 	av_buffer_unref(&packet->buf);
 	packet->buf = buffer;
 	packet->data = buffer->data;
-	packet->size = (int)size;
+	packet->size = (int)units.size;
 	return 0;
+}
+
+int annexb_measure_packet(AVPacket *packet)
+{
+	struct units units;
+	int r = list_units(packet, &units);
+
+	if (r == 0)
+		packet->size = (int)units.size;
+	return r;
 }

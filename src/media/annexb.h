@@ -20,3 +20,5 @@ int annexb_convert_parameters(AVCodecParameters *par);
 
 /** Put lengths in the place of start codes. @return 0, -ENOMEM, -EBADMSG (nothing in it) */
 int annexb_convert_packet(AVPacket *packet);
+/** Give it the size that it would have so, and leave its data. The same errors. */
+int annexb_measure_packet(AVPacket *packet);

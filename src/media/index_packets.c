@@ -86,9 +86,9 @@ static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 }
 
 /* The beginning of a stream's first packet: some codecs are described nowhere else. */
-static void keep_head(struct scan_track *t, const AVPacket *packet)
+static void keep_head(struct scan_track *t, const AVPacket *packet, bool is_annexb)
 {
-	if (t->n || packet->size <= 0)
+	if (t->n || packet->size <= 0 || is_annexb)
 		return;
 	t->head_len = (size_t)packet->size;
 	memcpy(t->head, packet->data,
@@ -141,7 +141,7 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
 	look_at_keyframe(st, packet, t, s);
-	keep_head(t, packet);
+	keep_head(t, packet, scan->reader->is_annexb[number]);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
 	if (packet->flags & AV_PKT_FLAG_DISCARD) {
@@ -654,6 +654,7 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 	r = packet_reader_open(fd, listener, e, &reader);
 	if (r < 0)
 		return r;
+	reader->is_measuring = true;
 	*scan = (struct scan){.reader = reader, .listener = listener, .e = e, .index = index};
 	r = scan_packets(scan);
 	if (r == 0)

@@ -156,7 +156,9 @@ static int convert_packet(struct packet_reader *reader, size_t number)
 	int r;
 
 	if (reader->is_annexb[number]) {
-		r = annexb_convert_packet(reader->packet);
+		r = reader->is_measuring && !(reader->packet->flags & AV_PKT_FLAG_KEY)
+			    ? annexb_measure_packet(reader->packet)
+			    : annexb_convert_packet(reader->packet);
 		return r == -ENOMEM ? r : r == 0;
 	}
 	if (!reader->adts[number])
