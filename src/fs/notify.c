@@ -163,20 +163,17 @@ void notify_root_polled(struct fs *fs)
 	lock_release(&fs->notify.lock);
 }
 
-/* Look at the texts of the root, when it is time and somebody polls them. */
+/* Have the texts of the root looked at, when it is time and somebody polls them: by a handler,
+   since that may read a disk. Whose text is still the newest polls again. */
 static void look_at_root_locked(struct fs *fs, struct notify *notify) SC_REQUIRES(&notify->lock)
 {
-	bool is_polled;
-
 	if (!notify->is_root_polled ||
 	    clock_monotonic_ms(fs->deps.clock) - notify->looked_ms < ROOT_LOOK_MS)
 		return;
 	notify->is_root_polled = false;
 	lock_release(&notify->lock);
-	is_polled = textfile_wake_root(fs);
+	textfile_wake_root(fs);
 	lock_acquire(&notify->lock);
-	notify->is_root_polled |= is_polled;
-	notify->looked_ms = clock_monotonic_ms(fs->deps.clock);
 }
 
 static void wait_locked(struct notify *notify) SC_REQUIRES(&notify->lock)

@@ -54,16 +54,6 @@ void poll_forget(struct fs *fs, struct poller *poller)
 		fuse_pollhandle_destroy(handle);
 }
 
-bool poll_list_is_empty(struct fs *fs, const struct poll_list *list)
-{
-	bool is_empty;
-
-	lock_acquire(&fs->parked.lock);
-	is_empty = !list->first;
-	lock_release(&fs->parked.lock);
-	return is_empty;
-}
-
 /* The next handle of those that are woken, in no order; the open file may go away then. */
 static struct fuse_pollhandle *next_handle(struct fs *fs, struct poll_list *due)
 {

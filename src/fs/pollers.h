@@ -46,4 +46,3 @@ void poll_forget(struct fs *fs, struct poller *poller);
 void poll_wake(struct fs *fs, struct poll_list *list,
 	       bool (*is_due)(const struct poller *poller, const void *context),
 	       const void *context);
-bool poll_list_is_empty(struct fs *fs, const struct poll_list *list);

@@ -324,48 +324,9 @@ static bool root_text_is_old(struct fs *fs, const struct text_node *text)
 	return is_old;
 }
 
-struct root_row {
-	const struct tree_row *row;
-	const struct text_node *newest;
-};
-
-static bool is_due_in_root(const struct poller *poller, const void *context)
+void textfile_wake_root(struct fs *fs)
 {
-	const struct text_node *text = polled_text(poller);
-	const struct root_row *root = context;
-
-	return text->base.row == root->row && text != root->newest;
-}
-
-/* The rows that somebody polls, a bit each. */
-static unsigned int polled_rows(struct fs *fs, const struct row_dir *dir)
-{
-	unsigned int rows = 0;
-
-	lock_acquire(&fs->parked.lock);
-	for (const struct poller *p = dir->pollers.first; p; p = p->next)
-		rows |= 1u << row_index(dir, polled_text(p)->base.row);
-	lock_release(&fs->parked.lock);
-	return rows;
-}
-
-bool textfile_wake_root(struct fs *fs)
-{
-	struct row_dir *dir = &fs->root;
-	unsigned int rows = polled_rows(fs, dir);
-
-	for (unsigned int i = 0; i < dir->n_rows; i++) {
-		struct root_row root = {.row = &dir->rows[i]};
-		struct node *newest;
-
-		if (!(rows & (1u << i)) || root.row->is_fixed ||
-		    root.row->get(fs, dir, root.row, &newest) < 0)
-			continue;
-		root.newest = text_of(newest);
-		poll_wake(fs, &dir->pollers, is_due_in_root, &root);
-		node_unref(fs, newest);
-	}
-	return !poll_list_is_empty(fs, &dir->pollers);
+	poll_wake(fs, &fs->root.pollers, NULL, NULL);
 }
 
 static void text_poll(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi,

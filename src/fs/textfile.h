@@ -47,9 +47,8 @@ int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row 
 		      struct node **ret);
 /** From the notify thread: wake who polls a text of this job of which there is a newer version. */
 void textfile_wake_job(struct fs *fs, struct job_dir *job);
-/** The same for the root's texts, which are made anew for that.
- *  @return whether anybody still polls them */
-bool textfile_wake_root(struct fs *fs);
+/** The same for the root's texts: the kernel asks again, and the handler makes them anew and compares. */
+void textfile_wake_root(struct fs *fs);
 /** Answer a read of a text. */
 void text_reply(struct fs *fs, fuse_req_t req, struct text_node *text, size_t size, off_t off);
 static inline struct text_node *text_of(struct node *node)

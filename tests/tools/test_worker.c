@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Stands in for storyclip-worker where a test needs a worker that behaves as told: the engine, the
- * pipe and the reports are the real ones. It ends as a proper job with one clip, the source's bytes.
+ * pipe and the reports are the real ones. It ends as a proper job with one clip, the source's
+ * bytes.
  *
  *     STORYCLIP_TEST_REPORTS=N   send N numbered reports as fast as the pipe takes them
- *     STORYCLIP_TEST_MODE=
- *         slow        report work every 200 ms for STORYCLIP_TEST_SECONDS (default 5)
- *         crash       SIGSEGV, each time
- *         crash-once  SIGSEGV unless STORYCLIP_TEST_MARKER exists, which is made first
- *         garbage     send a line that is no report, then go on
- *         silent      say that work begins, then nothing for ever
+ *     STORYCLIP_TEST_STAMPS=US   a report every so many microseconds for ever, each "numbered" with
+ * the monotonic time in nanoseconds STORYCLIP_TEST_MODE= slow        report work every 200 ms for
+ * STORYCLIP_TEST_SECONDS (default 5) crash       SIGSEGV, each time crash-once  SIGSEGV unless
+ * STORYCLIP_TEST_MARKER exists, which is made first garbage     send a line that is no report, then
+ * go on silent      say that work begins, then nothing for ever
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -48,6 +48,22 @@ static void send_numbered(uint64_t n)
 
 		snprintf(message, sizeof(message), JOB_MESSAGE_EXPORTING " %" PRIu64, i);
 		send_progress((int)(30 + 60 * i / n), i, message);
+	}
+}
+
+static void send_stamped(uint64_t every_us)
+{
+	for (uint64_t i = 1; every_us; i++) {
+		const struct timespec pause = {.tv_sec = (time_t)(every_us / 1000000),
+					       .tv_nsec = (long)(every_us % 1000000 * 1000)};
+		struct timespec now;
+		char message[64];
+
+		nanosleep(&pause, NULL);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		snprintf(message, sizeof(message), JOB_MESSAGE_EXPORTING " %lld%09ld",
+			 (long long)now.tv_sec, now.tv_nsec);
+		send_progress(30, i, message);
 	}
 }
 
@@ -94,7 +110,7 @@ static const struct {
 	const char *name;
 	void (*behave)(void);
 } modes[] = {
-	{"slow", be_slow},       {"crash", crash},      {"crash-once", crash_once},
+	{"slow", be_slow},         {"crash", crash},      {"crash-once", crash_once},
 	{"garbage", send_garbage}, {"silent", be_silent},
 };
 
@@ -120,11 +136,13 @@ static int make_clip(struct error *e)
 	struct report report = {
 		.kind = REPORT_CLIP,
 		.progress = -1,
-		.artifact = {.number = 1, .filename = CLIP_NAME, .method = CLIP_COPY,
+		.artifact = {.number = 1,
+			     .filename = CLIP_NAME,
+			     .method = CLIP_COPY,
 			     .duration_us = 1000000},
 	};
-	auto_fd int fd = openat(PROTO_CLIPS_FD, CLIP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-				0644);
+	auto_fd int fd =
+		openat(PROTO_CLIPS_FD, CLIP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	char data[65536];
 	ssize_t n;
 	int r;
@@ -165,6 +183,7 @@ int main(void)
 		child_phase(&reporter, 30, JOB_MESSAGE_ANALYZING);
 		child_report(&plan);
 		behave_as_told();
+		send_stamped(number_from_env("STORYCLIP_TEST_STAMPS", 0));
 		send_numbered(number_from_env("STORYCLIP_TEST_REPORTS", 0));
 		r = make_clip(&e);
 	}
