@@ -12,7 +12,8 @@
 #include "wait.h"
 
 /* How old what who polls health and its like was told may be. */
-#define ROOT_LOOK_MS 1000
+#define ROOT_LOOK_MS     1000
+#define ROOT_LOOK_JOB_MS 100 /* when a job has changed */
 
 /* Only one thread tells; that it does shows, so that notify_detach() can wait for the end. */
 static bool tell_begin(struct fs *fs)
@@ -109,6 +110,7 @@ static void run_jobs(struct fs *fs, struct notify_item *item)
 {
 	lock_acquire(&fs->notify.lock);
 	fs->notify.is_jobs_queued = false;
+	fs->notify.is_root_older = true;
 	lock_release(&fs->notify.lock);
 	if (atomic_exchange(&fs->is_jobs_looked, false))
 		notify_inval_attributes(fs, fs->jobs);
@@ -126,6 +128,7 @@ static void run_job(struct fs *fs, struct notify_item *item)
 	rows = job->dropped;
 	job->changed = job->dropped = 0;
 	job->is_queued = false;
+	fs->notify.is_root_older = true; /* jobs.json */
 	lock_release(&fs->notify.lock);
 
 	/* First this, then the marks: a name that is looked up later leads to this version at
@@ -157,29 +160,36 @@ void notify_root_polled(struct fs *fs)
 	lock_acquire(&fs->notify.lock);
 	if (!fs->notify.is_root_polled) {
 		fs->notify.is_root_polled = true;
-		fs->notify.looked_ms = clock_monotonic_ms(fs->deps.clock);
 		cond_signal(&fs->notify.wake);
 	}
 	lock_release(&fs->notify.lock);
 }
 
-/* Have the texts of the root looked at, when it is time and somebody polls them: by a handler,
-   since that may read a disk. Whose text is still the newest polls again. */
+/* How long until the texts of the root are to be looked at for who polls them. */
+static int64_t until_look_locked(struct fs *fs, const struct notify *notify)
+{
+	int64_t every_ms = notify->is_root_older ? ROOT_LOOK_JOB_MS : ROOT_LOOK_MS;
+
+	return notify->looked_ms + every_ms - clock_monotonic_ms(fs->deps.clock);
+}
+
+/* Have them looked at, when it is time: by a handler, since that may read a disk. Whose text is
+   still the newest polls again. */
 static void look_at_root_locked(struct fs *fs, struct notify *notify) SC_REQUIRES(&notify->lock)
 {
-	if (!notify->is_root_polled ||
-	    clock_monotonic_ms(fs->deps.clock) - notify->looked_ms < ROOT_LOOK_MS)
+	if (!notify->is_root_polled || until_look_locked(fs, notify) > 0)
 		return;
-	notify->is_root_polled = false;
+	notify->is_root_polled = notify->is_root_older = false;
+	notify->looked_ms = clock_monotonic_ms(fs->deps.clock);
 	lock_release(&notify->lock);
 	textfile_wake_root(fs);
 	lock_acquire(&notify->lock);
 }
 
-static void wait_locked(struct notify *notify) SC_REQUIRES(&notify->lock)
+static void wait_locked(struct fs *fs, struct notify *notify) SC_REQUIRES(&notify->lock)
 {
 	if (notify->is_root_polled)
-		cond_wait_for(&notify->wake, &notify->lock, ROOT_LOOK_MS);
+		cond_wait_for(&notify->wake, &notify->lock, until_look_locked(fs, notify));
 	else
 		cond_wait(&notify->wake, &notify->lock);
 }
@@ -195,7 +205,7 @@ static void *notify_thread(void *arg)
 
 		look_at_root_locked(fs, notify);
 		if (!notify->first && !notify->is_stopping) {
-			wait_locked(notify);
+			wait_locked(fs, notify);
 			continue;
 		}
 		item = notify->first;

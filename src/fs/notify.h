@@ -45,6 +45,7 @@ struct notify {
 	struct notify_item jobs_item;
 	bool is_jobs_queued;
 	bool is_root_polled;
+	bool is_root_older; /* a job has changed since */
 	int64_t looked_ms; /* when the root's texts were last looked at for who polls them */
 };
 

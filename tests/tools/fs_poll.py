@@ -169,13 +169,15 @@ def check_others():
         fd = os.open(path(name), os.O_RDONLY)
         check("poll of " + name, by_poll(fd)(0), set())
         os.close(fd)
-    # Nobody says when health changes: it is looked at while somebody asks.
-    fd = os.open(path("health"), os.O_RDONLY)
-    waiter = by_poll(fd)
-    thread = when_asleep(lambda: write("jobs/fixed/control", "cancel\n"))
-    check("poll of health", waiter(LIMIT), {"in", "pri"})
-    thread.join()
-    os.close(fd)
+    # Nobody says when these change: they are looked at while somebody asks.
+    for name in ("health", "metrics", "uploads.json", "jobs.json"):
+        fd = os.open(path(name), os.O_RDONLY)
+        waiter = by_poll(fd)
+        submit("other-" + name)
+        thread = when_asleep(lambda: write("jobs/other-%s/control" % name, "cancel\n"))
+        check("poll of " + name, waiter(LIMIT), {"in", "pri"})
+        thread.join()
+        os.close(fd)
 
 
 def main():
