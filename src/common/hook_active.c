@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hook_escape.h"
+
 static void hook_say_reached(const char *dir, const char *step)
 {
 	char path[4096], tmp[4096];
@@ -94,4 +96,22 @@ void hook_reach(const char *step)
 		kill(getpid(), SIGKILL);
 	else if (!strcmp(word, "segv"))
 		kill(getpid(), SIGSEGV);
+	else if (!strcmp(word, "escape"))
+		hook_escape(dir);
+}
+
+const char *hook_directory(void)
+{
+	return getenv("STORYCLIP_HOOKS");
+}
+
+bool hook_is_set(const char *name)
+{
+	const char *dir = hook_directory();
+	char path[4096];
+
+	if (!dir)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
 }

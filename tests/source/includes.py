@@ -17,8 +17,9 @@ USES = {
     "model": {"model", "common"},
     "proto": {"proto", "model", "common"},
     "media": {"media", "model", "common"},
-    "worker": {"media", "proto", "model", "common"},
-    "publish": {"proto", "model", "common"},
+    "sandbox": {"sandbox", "common"},
+    "worker": {"media", "sandbox", "proto", "model", "common"},
+    "publish": {"sandbox", "proto", "model", "common"},
     "store": {"store", "model", "common"},
     "engine": {"engine", "store", "proto", "model", "common"},
     "intake": {"intake", "engine", "store", "model", "common"},
@@ -36,6 +37,7 @@ FOREIGN = [  # pattern of a library's header, folders that may include it
     (r"fuse_lowlevel\.h|fuse_opt\.h|fuse\.h|fuse3/", {"fs"}),
     (r"sqlite3\.h", {"store"}),
     (r"lib(av\w+|sw\w+)/", {"media"}),
+    (r"seccomp\.h", {"sandbox"}),
     (r"jansson\.h", {"intake", "proto", "store", "engine", "cli"}),
 ]
 

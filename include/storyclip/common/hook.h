@@ -13,10 +13,18 @@
  *     wait    wait until DIR/<step>.go exists
  *     kill    SIGKILL to the own process
  *     segv    SIGSEGV to the own process
+ *     escape  try what a sandbox must refuse, see hook_escape.c
  *
  * With a leading "once-" DIR/<step> is unlinked first (by one process only), so that it acts once.
  */
 #pragma once
 
+#include <stdbool.h>
+
 /** @param step  a word of [a-z0-9-], listed in contrib/HACKING.md. Any thread. */
 void hook_reach(const char *step);
+
+/** Where the files of hooks are; NULL: nowhere, as in all that is shipped. */
+const char *hook_directory(void);
+/** Whether DIR/<name> exists: a test wants a program to be otherwise. Never in what is shipped. */
+bool hook_is_set(const char *name);
