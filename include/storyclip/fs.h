@@ -36,6 +36,7 @@ struct fs_deps {
 	const struct clock *clock;
 	const char *version; /* of this program, for health */
 	const char *ffmpeg;  /* version of the worker's libav, for health; NULL: unknown */
+	const char *sandbox; /* JSON object that health shows; NULL: unknown */
 };
 
 /**

@@ -15,6 +15,9 @@
 
 struct media_source;
 
+/** More is refused (LIMIT_EXCEEDED): beyond what HEVC's and AV1's highest levels have. */
+#define MEDIA_MAX_PIXELS (INT64_C(16384) * 16384)
+
 /** How media tells its caller what goes on. All may be called often; they must be cheap. */
 struct media_listener {
 	void *context;
@@ -44,6 +47,8 @@ SC_DEFINE_AUTO(media_source, media_close)
 /** Presented duration of the whole (to the end of the picture, else of the sound), microseconds. */
 int64_t media_duration_us(const struct media_source *source);
 bool media_has_video(const struct media_source *source);
+/** Pixels of a picture as its container says, 0 with sound only. Not more than MEDIA_MAX_PIXELS. */
+int64_t media_pixels(const struct media_source *source);
 
 /**
  * The planned clips: ranges of the presented timeline. A frame belongs to a range when

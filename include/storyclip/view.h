@@ -30,6 +30,7 @@ struct server_view {
 	int64_t since; /* wall ms of the mount */
 	const char *libfuse;
 	const char *ffmpeg; /* version text of the worker's libav */
+	const char *sandbox; /* JSON object: what workers lock themselves in with; NULL: unknown */
 	const struct settings *settings;
 	struct engine_stats engine;
 	unsigned int uploads_open;

@@ -43,6 +43,7 @@ struct daemon {
 	int parent_fd; /* who started us and waits; -1: nobody, or not any more */
 	char *helper_dir;
 	char ffmpeg[64];
+	char sandbox[1024]; /* JSON object, "": unknown */
 	struct store *store;
 	struct fs *fs;
 	struct engine *engine;
@@ -90,9 +91,14 @@ static int daemon_claim(struct daemon *d, struct error *e)
 		r = deadmount_clear(d->settings.mountpoint, e);
 	if (r == 0 && (r = helpers_find_dir(&d->helper_dir)) < 0)
 		error_from_errno(e, r, "looking for storyclip-worker");
-	if (r == 0)
-		helpers_ffmpeg_version(d->helper_dir, d->ffmpeg, sizeof(d->ffmpeg));
-	return r;
+	if (r < 0)
+		return r;
+	helpers_ffmpeg_version(d->helper_dir, d->ffmpeg, sizeof(d->ffmpeg));
+	helpers_sandbox(d->helper_dir, d->sandbox, sizeof(d->sandbox));
+	if (!strstr(d->sandbox, "\"level\":\"full\""))
+		log_warning("workers are not fully locked in: %s",
+			    d->sandbox[0] ? d->sandbox : "storyclip-worker does not tell");
+	return 0;
 }
 
 /* The parts, each on those before it; the engine's news go to the file system. */
@@ -101,7 +107,8 @@ static int daemon_build(struct daemon *d, struct error *e)
 	struct fs_deps fs = {.settings = &d->settings,
 			     .clock = &clock_system,
 			     .version = SC_VERSION,
-			     .ffmpeg = d->ffmpeg[0] ? d->ffmpeg : NULL};
+			     .ffmpeg = d->ffmpeg[0] ? d->ffmpeg : NULL,
+			     .sandbox = d->sandbox[0] ? d->sandbox : NULL};
 	struct engine_deps engine = {
 		.settings = &d->settings, .clock = &clock_system, .helper_dir = d->helper_dir};
 	struct intake_deps intake = {.settings = &d->settings, .clock = &clock_system};

@@ -39,9 +39,9 @@ int helpers_find_dir(char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int worker_ask(const char *path, pid_t *ret_pid, int *ret_fd)
+static int worker_start(const char *path, const char *question, pid_t *ret_pid, int *ret_fd)
 {
-	const char *const argv[] = {path, "--version", NULL};
+	const char *const argv[] = {path, question, NULL};
 	posix_spawn_file_actions_t actions;
 	int fds[2], r;
 
@@ -62,37 +62,56 @@ static int worker_ask(const char *path, pid_t *ret_pid, int *ret_fd)
 	return 0;
 }
 
-/* The answer's lines are "name version"; ours is that of libavcodec's project, FFmpeg. */
+/* What it prints, until it has said all or is silent for too long. */
 static void answer_read(int fd, char *out, size_t size)
 {
-	char answer[1024];
 	size_t n = 0;
-	char *line;
 
-	while (n < sizeof(answer) - 1 && poll(&(struct pollfd){fd, POLLIN, 0}, 1, ANSWER_MS) > 0) {
-		ssize_t got = read(fd, answer + n, sizeof(answer) - 1 - n);
+	while (n < size - 1 && poll(&(struct pollfd){fd, POLLIN, 0}, 1, ANSWER_MS) > 0) {
+		ssize_t got = read(fd, out + n, size - 1 - n);
 
 		if (got <= 0)
 			break;
 		n += (size_t)got;
 	}
-	answer[n] = '\0';
-	line = strstr(answer, "FFmpeg ");
-	if (line)
-		snprintf(out, size, "%.*s", (int)strcspn(line + 7, "\n"), line + 7);
+	out[n] = '\0';
 }
 
-void helpers_ffmpeg_version(const char *dir, char *out, size_t size)
+static void worker_ask(const char *dir, const char *question, char *out, size_t size)
 {
 	auto_free char *path = NULL;
 	auto_fd int fd = -1;
 	pid_t pid;
 
 	out[0] = '\0';
-	if (asprintf(&path, "%s/%s", dir, WORKER) < 0 || worker_ask(path, &pid, &fd) < 0)
+	if (asprintf(&path, "%s/%s", dir, WORKER) < 0 ||
+	    worker_start(path, question, &pid, &fd) < 0)
 		return;
 	answer_read(fd, out, size);
 	kill(pid, SIGKILL); /* it has answered, or it never will */
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+}
+
+void helpers_ffmpeg_version(const char *dir, char *out, size_t size)
+{
+	char answer[1024];
+	const char *line;
+
+	/* Its lines are "name version"; ours is that of libavcodec's project, FFmpeg. */
+	worker_ask(dir, "--version", answer, sizeof(answer));
+	line = strstr(answer, "FFmpeg ");
+	snprintf(out, size, "%.*s", line ? (int)strcspn(line + 7, "\n") : 0, line ? line + 7 : "");
+}
+
+void helpers_sandbox(const char *dir, char *out, size_t size)
+{
+	size_t len;
+
+	worker_ask(dir, "--sandbox", out, size);
+	len = strlen(out);
+	if (out[0] == '{' && len > 2 && !strcmp(out + len - 2, "}\n"))
+		out[len - 1] = '\0';
+	else
+		out[0] = '\0'; /* no answer, or half of one */
 }

@@ -13,3 +13,7 @@ int helpers_find_dir(char **ret);
  * Waits at most a few seconds.
  */
 void helpers_ffmpeg_version(const char *dir, char *out, size_t size);
+
+/** What a worker locks itself in with here: one JSON object, for health; "" when it does not tell.
+ * Waits at most a few seconds. */
+void helpers_sandbox(const char *dir, char *out, size_t size);

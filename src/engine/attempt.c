@@ -403,10 +403,16 @@ static int count_clips(struct attempt *a, struct error *e)
 static int publish(struct attempt *a, struct error *e)
 {
 	const struct settings *settings = a->engine->deps.settings;
+	/* Under root the clips are those of the worker's own uid, which nobody must get. */
+	const bool is_root = geteuid() == 0;
 	const struct publish_order order = {
 		.attempt = a->number,
-		.owner_uid = settings->has_output_owner ? settings->output_uid : (uid_t)-1,
-		.owner_gid = settings->has_output_owner ? settings->output_gid : (gid_t)-1,
+		.owner_uid = settings->has_output_owner ? settings->output_uid
+			     : is_root			? 0
+							: (uid_t)-1,
+		.owner_gid = settings->has_output_owner ? settings->output_gid
+			     : is_root			? 0
+							: (gid_t)-1,
 	};
 	struct publish_order with_id = order;
 	auto_buf struct buf text = BUF_EMPTY;

@@ -11,7 +11,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "child_process.h"
@@ -374,7 +376,7 @@ static void say_status(const siginfo_t *info, char *out, size_t size)
 }
 
 /* It has ended: what does that mean? */
-static int judge(struct runner *r, const siginfo_t *info, struct error *e)
+static int judge(struct runner *r, const siginfo_t *info, double cpu_seconds, struct error *e)
 {
 	bool is_clean = info->si_code == CLD_EXITED && info->si_status == 0;
 	char status[64];
@@ -391,6 +393,12 @@ static int judge(struct runner *r, const siginfo_t *info, struct error *e)
 	if (is_clean)
 		return error_set(e, SC_WORKER_CRASHED, "%s ended without having reported its end",
 				 r->plan->noun);
+	/* The worker's own limit (src/worker/lock_in.c), so it would meet it again. */
+	if (info->si_code == CLD_KILLED && info->si_status == SIGXCPU)
+		return error_set(e, SC_LIMIT_EXCEEDED,
+				 "%s has used all the processor time that a video of this size gets, "
+				 "%.0f s",
+				 r->plan->noun, cpu_seconds);
 	return error_set(e, SC_WORKER_CRASHED, "%s crashed: %s", r->plan->noun, status);
 }
 
@@ -428,6 +436,7 @@ int runner_run(struct slot *slot, struct job *job, unsigned int attempt,
 			   .plan = plan,
 			   .pidfd = -1,
 			   .report_fd = -1};
+	struct rusage used = {0};
 	siginfo_t info = {0};
 	bool has_exited;
 	int err;
@@ -449,11 +458,15 @@ int runner_run(struct slot *slot, struct job *job, unsigned int attempt,
 		return err;
 	}
 	kill(-r.pid, SIGKILL); /* whatever it has started itself */
-	while (waitid(P_PID, (id_t)r.pid, &info, WEXITED) < 0 && errno == EINTR)
+	/* libc's waitid(3) hides what the kernel also tells: how much it has used. */
+	while (syscall(SYS_waitid, P_PID, (id_t)r.pid, &info, WEXITED, &used) < 0 && errno == EINTR)
 		;
 	if (plan->is_worker)
 		phases_lap(&job->phases, PHASE_EXIT);
-	err = judge(&r, &info, e);
+	err = judge(&r, &info,
+		    (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+			    (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6,
+		    e);
 	runner_finish(&r);
 	return err;
 }

@@ -26,6 +26,7 @@ static void look_at_server(struct fs *fs, struct server_view *server)
 		.since = fs->since,
 		.libfuse = fs_libfuse_version(),
 		.ffmpeg = fs->deps.ffmpeg,
+		.sandbox = fs->deps.sandbox,
 		.settings = fs->deps.settings,
 		.uploads_open = intake_open_uploads(fs->intake),
 	};

@@ -3,6 +3,7 @@
  * A source is recognised by its first bytes and indexed: MP4 and QuickTime by our own reader,
  * everything else, and MP4 that our reader does not do, by libavformat.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,6 +143,23 @@ static int open_index(struct media_source *source, struct error *e)
 	return open_packets(source, true, e);
 }
 
+int64_t media_pixels(const struct media_source *source)
+{
+	const struct index_track *video = index_video(source->index);
+
+	return video ? (int64_t)(video->width >> 16) * (video->height >> 16) : 0;
+}
+
+static int check_pixels(const struct media_source *source, struct error *e)
+{
+	const struct index_track *video = index_video(source->index);
+
+	if (media_pixels(source) <= MEDIA_MAX_PIXELS)
+		return 0;
+	return error_set(e, SC_LIMIT_EXCEEDED, "the picture has %u x %u pixels, over %" PRId64,
+			 video->width >> 16, video->height >> 16, MEDIA_MAX_PIXELS);
+}
+
 int media_open(int fd, const struct media_listener *listener, struct error *e,
 	       struct media_source **ret)
 {
@@ -160,6 +178,8 @@ int media_open(int fd, const struct media_listener *listener, struct error *e,
 		return error_set(e, SC_INVALID_MEDIA, "the upload is no regular file");
 	source->size_bytes = st.st_size;
 	r = open_index(source, e);
+	if (r == 0)
+		r = check_pixels(source, e);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(source);

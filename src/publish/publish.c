@@ -21,6 +21,7 @@
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
+#include "storyclip/sandbox.h"
 
 #define WORK_CLIPS "clips"
 #define PROGRESS_PUBLISHING 95
@@ -147,6 +148,19 @@ static int publish_by_copy(struct publisher *p, int clips_fd, struct error *e)
 	return r;
 }
 
+/* It handles names and owners, no media: what libc would never need here is taken away. */
+static void publisher_lock_in(const struct publisher *p)
+{
+	const struct sandbox_plan plan = {
+		.kind = SANDBOX_PUBLISHER,
+		/* With an upload to be copied, the first one is a file. */
+		.dirs = {p->order.is_hold ? -1 : PROTO_WORK_FD, PROTO_OUTPUT_FD},
+	};
+	struct sandbox_state state;
+
+	sandbox_enter(&plan, &state);
+}
+
 static int publisher_run(struct publisher *p, struct error *e)
 {
 	auto_fd int clips_fd = -1;
@@ -156,6 +170,7 @@ static int publisher_run(struct publisher *p, struct error *e)
 	r = publisher_take_order(p, e);
 	if (r < 0)
 		return r;
+	publisher_lock_in(p);
 	if (p->order.is_hold)
 		return upload_copy(p->order.job_id, &p->reporter, e);
 	child_phase(&p->reporter, PROGRESS_PUBLISHING, JOB_MESSAGE_PUBLISHING);

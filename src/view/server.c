@@ -119,6 +119,7 @@ void view_health(const struct server_view *server, struct buf *out)
 		   server->passthrough_on ? "true" : "false");
 	add_text_or_null(out, server->passthrough_why);
 	buf_printf(out, ",\"opens\":%" PRIu64 "}", server->passthrough_opens);
+	buf_printf(out, ",\"sandbox\":%s", server->sandbox ? server->sandbox : "null");
 	buf_add_str(out, ",\"database\":{\"path\":");
 	view_json_string(out, server->settings->database);
 	buf_add_str(out, ",\"error\":");

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lock_in.h"
 #include "storyclip/media.h"
 
 static int print_version(void)
@@ -26,5 +27,8 @@ int main(int argc, char **argv)
 	/* The daemon asks: it shows which libav cuts, and links none itself. */
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return print_version();
+	/* It asks, too, what of the sandbox this kernel has. */
+	if (argc == 2 && !strcmp(argv[1], "--sandbox"))
+		return lock_in_print();
 	return worker_main();
 }

@@ -15,11 +15,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lock_in.h"
 #include "storyclip/child.h"
 #include "storyclip/common/clock.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 #include "storyclip/media.h"
+#include "storyclip/sandbox.h"
 
 #define PROGRESS_PREPARED 10
 #define PROGRESS_ANALYZING 30
@@ -37,7 +39,8 @@ struct worker {
 	double clip_part;
 	size_t n_made;
 	int64_t clip_began_ms;
-	int64_t source_bytes, hashed_bytes; /* while the upload is compared with its SHA-256 */
+	int64_t source_bytes;
+	int64_t hashed_bytes; /* while the upload is compared with its SHA-256 */
 };
 
 static void worker_finish(struct worker *w)
@@ -141,15 +144,16 @@ static void on_hashed(void *context, uint64_t bytes)
 		     PROGRESS_PREPARED + (int)(part * (PROGRESS_ANALYZING - 1 - PROGRESS_PREPARED)));
 }
 
-/* libav takes a while to load and reads many files: only where it will be needed. */
+/* libav takes a while to load: only where it will be needed, or could not be loaded later. */
 static int worker_load(const struct work_order *order, struct error *e)
 {
-	if (!order->sha256[0] && !media_wants_library(PROTO_SOURCE_FD, order->cut))
+	if (!order->sha256[0] && !media_wants_library(PROTO_SOURCE_FD, order->cut) &&
+	    sandbox_reaches_program())
 		return 0;
 	return media_library_load(e);
 }
 
-/* Whether the upload is the one that the request means. */
+/* Lock in; then: is the upload the one that the request means? */
 static int worker_compare(struct worker *w, struct error *e)
 {
 	const struct work_order *order = &w->order;
@@ -157,10 +161,10 @@ static int worker_compare(struct worker *w, struct error *e)
 	struct stat st;
 	int r;
 
-	if (!order->size && !order->sha256[0])
-		return 0;
 	if (fstat(PROTO_SOURCE_FD, &st) < 0)
 		return error_from_errno(e, -errno, "looking at the upload");
+	w->source_bytes = st.st_size;
+	lock_in(w->source_bytes);
 	if (order->size && order->size != st.st_size)
 		return error_set(e, SC_UPLOAD_MISMATCH,
 				 "the upload has %" PRId64 " bytes, not the %" PRId64 " that were "
@@ -168,7 +172,6 @@ static int worker_compare(struct worker *w, struct error *e)
 				 (int64_t)st.st_size, order->size);
 	if (!order->sha256[0])
 		return 0;
-	w->source_bytes = st.st_size;
 	r = media_sha256(PROTO_SOURCE_FD, on_hashed, w, e, sha256);
 	if (r < 0)
 		return r;
@@ -198,6 +201,15 @@ static int worker_probe(struct worker *w, struct error *e)
 	return 0;
 }
 
+/* The larger of the picture that is there and the one that is wanted. */
+static int64_t worker_pixels(const struct worker *w)
+{
+	int64_t is = media_pixels(w->source),
+		wanted = (int64_t)w->order.encode.width * w->order.encode.height;
+
+	return wanted > is ? wanted : is;
+}
+
 static int worker_plan(struct worker *w, struct error *e)
 {
 	const struct media_split split = {.clip_duration_us = w->order.clip_duration_us,
@@ -213,6 +225,7 @@ static int worker_plan(struct worker *w, struct error *e)
 		return r;
 	for (size_t i = 0; i < w->plan.n_ranges; i++)
 		w->total_us += range_us(w, i);
+	lock_in_allow_cut(w->source_bytes, worker_pixels(w), w->total_us);
 	report.total_clips = (unsigned int)w->plan.n_ranges;
 	child_report(&report);
 	return 0;
@@ -268,6 +281,8 @@ int worker_main(void)
 		return EXIT_FAILURE;
 	}
 	r = worker_run(&w, &e);
+	if (r < 0)
+		r = lock_in_explain(r, &e);
 	status = child_end(&w.reporter, r, &e);
 	worker_finish(&w);
 	return status;

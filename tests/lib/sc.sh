@@ -274,6 +274,8 @@ sc_done() { # ID [SECONDS]
 	status=$(sc_wait_job "$@")
 	eq "$(jq -r '"\(.status) \(.progress) \(.message)"' <<<"$status")" \
 		"done 100 Job completed - 100%" "job $1"
+	# Nothing that a worker does for a video may be on the wrong side of its sandbox.
+	! grep -F "sandbox: refused" "$MNT/jobs/$1/log" || fail "the sandbox hinders job $1"
 }
 
 sc_failed() { # ID CODE [SECONDS]

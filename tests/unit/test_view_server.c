@@ -33,6 +33,7 @@ static struct server_view well(void)
 		.version = "0.1.0",
 		.since = 1795478462345LL,
 		.libfuse = "3.14.0",
+		.sandbox = "{\"level\":\"full\",\"missing\":null}",
 		.settings = &settings,
 		.engine = {.workers_busy = 1, .workers_of = 4, .queued = 17,
 			   .watchdog_last_run = 1795478462345LL, .watchdog_stalled = 2,
@@ -57,6 +58,7 @@ static void test_well(void)
 	CHECK_INT(json_array_size(json_object_get(json, "reasons")), 0);
 	CHECK_STR(json_string_value(json_object_get(json, "since")), "2026-11-24T00:01:02.345Z");
 	CHECK(json_is_null(json_object_get(json, "ffmpeg")));
+	CHECK_STR(json_string_value(json_object_get(json_object_get(json, "sandbox"), "level")), "full");
 	CHECK_INT(json_unpack(json, "{s:{s:b,s:s,s:I}}", "passthrough", "on", &is_on, "why", &why,
 			      "opens", &opens), 0);
 	CHECK_INT(is_on, 0);
