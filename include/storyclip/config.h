@@ -29,6 +29,8 @@ struct settings {
 	unsigned int max_attempts;
 	int64_t upload_wait_ms;
 	unsigned int max_queue;
+	int64_t max_upload_size;       /* bytes; 0: none */
+	unsigned int max_jobs_per_uid; /* not yet ended; 0: any number */
 	enum settings_switch xattr; /* of incoming/; auto: where it costs no request per write */
 	enum settings_switch strict; /* what a request says that does not say it; auto is off */
 	struct {

@@ -53,9 +53,13 @@ struct engine_listener fs_listener(struct fs *fs);
 /** Whom the file system asks. Before fs_mount(). Both borrowed until fs_destroy(). */
 void fs_attach(struct fs *fs, struct engine *engine, struct intake *intake);
 
+#define FS_KERNEL_OPTIONS 7
+
 struct fs_mount_options {
 	bool allow_other; /* root: given anyhow; a plain user: only when fuse.conf allows it */
 	bool read_only;
+	const char *kernel[FS_KERNEL_OPTIONS]; /* for the kernel itself: "sync", "noatime"; static */
+	size_t n_kernel;
 	bool debug; /* libfuse prints every request to stderr (storyclipfs -d) */
 };
 

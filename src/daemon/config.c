@@ -20,7 +20,17 @@
 #define DEFAULT_OWNER "www-data:www-data"
 #define MS            1000
 
-enum kind { KIND_PATH, KIND_TEXT, KIND_COUNT, KIND_SECONDS, KIND_SIZE, KIND_SWITCH, KIND_FLAG, KIND_OWNER };
+enum kind {
+	KIND_PATH,
+	KIND_TEXT,
+	KIND_COUNT,
+	KIND_SECONDS,
+	KIND_SIZE,
+	KIND_BYTES,
+	KIND_SWITCH,
+	KIND_FLAG,
+	KIND_OWNER
+};
 
 struct setting {
 	const char *option;
@@ -62,6 +72,11 @@ static const struct setting settings_table[] = {
 	 "seconds without a byte after which an open upload's job fails"},
 	{"max_queue", "STORYCLIP_MAX_QUEUE", KIND_COUNT, FIELD(max_queue), 1, 1000000,
 	 "1 to 1000000", "10000", "jobs that may wait"},
+	{"max_upload_size", "STORYCLIP_MAX_UPLOAD_SIZE", KIND_BYTES, FIELD(max_upload_size),
+	 .help = "largest file in incoming/: bytes, K, M, G; it is written through the daemon "
+		 "(none)"},
+	{"max_jobs_per_uid", "STORYCLIP_MAX_JOBS_PER_UID", KIND_COUNT, FIELD(max_jobs_per_uid), 1,
+	 1000000, "1 to 1000000", .help = "jobs of one user that have not ended (any number)"},
 	{"xattr", "STORYCLIP_XATTR", KIND_SWITCH, FIELD(xattr),
 	 .help = "extended attributes, access lists in incoming/ (on where a write costs no more)"},
 	{"strict", "STORYCLIP_STRICT", KIND_FLAG, FIELD(strict),
@@ -77,10 +92,20 @@ static const struct setting settings_table[] = {
 
 /* Options without a setting: what mount(8) and fstab(5) say to others, and to the mount itself. */
 static const char *const ignored_options[] = {
-	"nofail",   "_netdev", "noauto", "auto", "user",  "nouser", "users",  "rw",
-	"defaults", "suid",    "nosuid", "dev",  "nodev", "exec",   "noexec", "default_permissions",
-	"config",
+	"nofail",      "_netdev",    "noauto",   "auto",
+	"user",        "nouser",     "users",    "rw",
+	"defaults",    "suid",       "nosuid",   "dev",
+	"nodev",       "exec",       "noexec",   "default_permissions",
+	"config",      "group",      "nogroup",  "owner",
+	"noowner",     "atime",      "diratime", "relatime",
+	"strictatime", "nolazytime", "lazytime", "iversion",
+	"noiversion",  "mand",       "nomand",   "silent",
+	"loud",        "symfollow",  "_rnetdev",
 };
+
+/* The kernel's own: they mean for this mount what they mean for others. */
+static const char *const kernel_options[FS_KERNEL_OPTIONS] = {
+	"sync", "async", "dirsync", "noatime", "nodiratime", "norelatime", "nostrictatime"};
 
 /* A value and where it came from, for the messages. */
 struct given {
@@ -198,37 +223,66 @@ static int read_switch(const struct setting *setting, const struct given *given,
 	return 0;
 }
 
-/* "0", "256M", "5%". */
-static int read_size(const struct setting *setting, const struct given *given, struct error *e,
-		     struct settings *settings)
+/* "0", "256M". @return what stands behind it, NULL: it does not begin with a number, or is too
+ * large */
+static const char *parse_bytes(const char *value, int64_t *ret)
 {
 	static const char units[] = "KMGT";
-	const char *p = given->value, *unit;
+	const char *p = value, *unit;
 	int64_t n = 0;
 
 	for (; *p >= '0' && *p <= '9' && n < INT64_C(1) << 52; p++)
 		n = n * 10 + (*p - '0');
-	if (p == given->value)
-		return refuse(given, e,
-			      "must be a number of bytes, with K, M or G, or a part as 5%");
-	if (!strcmp(p, "%")) {
+	if (p == value)
+		return NULL;
+	unit = *p ? strchr(units, *p) : NULL;
+	if (unit)
+		p++;
+	for (; unit && unit >= units && n < INT64_C(1) << 52; unit--)
+		n *= 1024;
+	*ret = n;
+	return p;
+}
+
+static int refuse_bytes(const struct given *given, struct error *e, const char *end,
+			const char *what)
+{
+	return refuse(given, e, !end || *end ? what : "is out of range; less than 4096T");
+}
+
+/* "256M", "5%". */
+static int read_size(const struct setting *setting, const struct given *given, struct error *e,
+		     struct settings *settings)
+{
+	int64_t n = 0;
+	const char *end = parse_bytes(given->value, &n);
+
+	if (end && !strcmp(end, "%") && end[-1] >= '0' && end[-1] <= '9') {
 		if (n > 99)
 			return refuse(given, e, "is out of range; 0% to 99%");
 		settings->min_free.bytes = 0;
 		settings->min_free.percent = (unsigned int)n;
 		return 0;
 	}
-	unit = *p ? strchr(units, *p) : NULL;
-	if (unit)
-		p++;
-	for (; unit && unit >= units && n < INT64_C(1) << 52; unit--)
-		n *= 1024;
-	if (*p || n >= INT64_C(1) << 52)
-		return refuse(given, e,
-			      *p ? "must be a number of bytes, with K, M or G, or a part as 5%"
-				 : "is out of range; less than 4096T");
+	if (!end || *end || n >= INT64_C(1) << 52)
+		return refuse_bytes(given, e, end,
+				    "must be a number of bytes, with K, M or G, or a part as 5%");
 	settings->min_free.bytes = n;
 	settings->min_free.percent = 0;
+	return 0;
+}
+
+static int read_bytes(const struct setting *setting, const struct given *given, struct error *e,
+		      struct settings *settings)
+{
+	int64_t n = 0;
+	const char *end = parse_bytes(given->value, &n);
+
+	if (!end || *end || n >= INT64_C(1) << 52)
+		return refuse_bytes(given, e, end, "must be a number of bytes, with K, M or G");
+	if (n < 1)
+		return refuse(given, e, "is out of range; at least 1 (leave it out for no limit)");
+	*(int64_t *)field_of(settings, setting) = n;
 	return 0;
 }
 
@@ -277,7 +331,8 @@ static int setting_read(const struct setting *setting, const struct given *given
 		[KIND_PATH] = read_path,     [KIND_TEXT] = read_text,
 		[KIND_COUNT] = read_count,   [KIND_SECONDS] = read_seconds,
 		[KIND_SWITCH] = read_switch, [KIND_OWNER] = read_owner,
-		[KIND_SIZE] = read_size,     [KIND_FLAG] = read_switch,
+		[KIND_SIZE] = read_size,     [KIND_BYTES] = read_bytes,
+		[KIND_FLAG] = read_switch,
 	};
 	int r = readers[setting->kind](setting, given, e, settings);
 
@@ -296,12 +351,30 @@ static const struct setting *setting_find(const char *option)
 
 static bool option_is_ignored(const char *name)
 {
-	if (!strncmp(name, "x-", 2))
+	if (!strncmp(name, "x-", 2) || !strcmp(name, "comment"))
 		return true;
 	for (size_t i = 0; i < SC_ARRAY_SIZE(ignored_options); i++)
 		if (!strcmp(ignored_options[i], name))
 			return true;
 	return false;
+}
+
+/* @return the table's own text, NULL: it is none */
+static const char *kernel_option(const char *name)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(kernel_options); i++)
+		if (!strcmp(kernel_options[i], name))
+			return kernel_options[i];
+	return NULL;
+}
+
+static void add_kernel_option(struct fs_mount_options *mount, const char *name)
+{
+	for (size_t i = 0; i < mount->n_kernel; i++)
+		if (mount->kernel[i] == name)
+			return;
+	if (mount->n_kernel < FS_KERNEL_OPTIONS)
+		mount->kernel[mount->n_kernel++] = name;
 }
 
 /* Every option has a meaning: a misspelled one must not be silently no setting. */
@@ -322,6 +395,8 @@ static int options_check(const struct command_line *line, struct error *e,
 			mount->allow_other = true;
 		} else if (!strcmp(option->name, "ro")) {
 			mount->read_only = true;
+		} else if (kernel_option(option->name)) {
+			add_kernel_option(mount, kernel_option(option->name));
 		} else if (!option_is_ignored(option->name)) {
 			return error_set(e, SC_INVALID_REQUEST,
 					 "option %s%s%s is not known; see storyclipfs --help",
@@ -329,6 +404,31 @@ static int options_check(const struct command_line *line, struct error *e,
 					 option->value ? option->value : "");
 		}
 	}
+	return 0;
+}
+
+/* What a file for a service may say besides: where that mounts (contrib/systemd). */
+static const char *const unit_names[] = {"STORYCLIP_ROOT", "STORYCLIP_MOUNT"};
+
+static bool file_name_is_known(const char *name)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(settings_table); i++)
+		if (!strcmp(settings_table[i].env, name))
+			return true;
+	for (size_t i = 0; i < SC_ARRAY_SIZE(unit_names); i++)
+		if (!strcmp(unit_names[i], name))
+			return true;
+	return false;
+}
+
+/* As with options: a misspelled name must not be silently no setting. */
+static int file_check(const char *path, const struct env_file *file, struct error *e)
+{
+	for (size_t i = 0; i < file->n_lines; i++)
+		if (!file_name_is_known(file->lines[i].name))
+			return error_set(e, SC_INVALID_REQUEST,
+					 "%s line %u: %s is no setting; see storyclipfs --help",
+					 path, file->lines[i].line_no, file->lines[i].name);
 	return 0;
 }
 
@@ -340,9 +440,9 @@ static struct given setting_given(const struct setting *setting, const struct co
 
 	for (size_t i = line->n_options; i > 0; i--)
 		if (!strcmp(line->options[i - 1].name, setting->option))
-			return (struct given){line->options[i - 1].value ? line->options[i - 1].value
-									 : "on",
-					      setting->option, "mount option"};
+			return (struct given){
+				line->options[i - 1].value ? line->options[i - 1].value : "on",
+				setting->option, "mount option"};
 	value = getenv(setting->env);
 	if (value && *value)
 		return (struct given){value, setting->env, "environment"};
@@ -391,6 +491,8 @@ int settings_load(const struct command_line *line, struct error *e, struct setti
 	*is_usage = r < 0;
 	if (r == 0 && line->config_file)
 		r = env_file_read(line->config_file, e, &file);
+	if (r == 0)
+		r = file_check(line->config_file, &file, e);
 	if (r < 0)
 		return r;
 	r = place_resolve(line->root, &settings.root);
@@ -428,7 +530,7 @@ void settings_help(FILE *out)
 	static const char *const kind_value[] = {
 		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",      [KIND_COUNT] = "N",
 		[KIND_SECONDS] = "SECONDS", [KIND_SWITCH] = "on|off", [KIND_OWNER] = "USER:GROUP",
-		[KIND_SIZE] = "SIZE",       [KIND_FLAG] = "[=on|off]",
+		[KIND_SIZE] = "SIZE",       [KIND_BYTES] = "SIZE",    [KIND_FLAG] = "[=on|off]",
 	};
 
 	fputs("Usage: storyclipfs ROOT MOUNTPOINT [-f] [-d] [-c FILE] [-o option,...]\n"
@@ -465,6 +567,7 @@ void settings_help(FILE *out)
 	}
 	fputs("\n"
 	      "Options of mount(8) that are accepted: allow_other, ro, nofail, _netdev, auto,\n"
-	      "noauto, user, users, defaults, x-*.\n",
+	      "noauto, user, users, group, owner, defaults, sync, async, dirsync, noatime,\n"
+	      "relatime and their like, comment=*, x-*.\n",
 	      out);
 }

@@ -6,6 +6,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -196,7 +197,18 @@ static void wait_set(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);  /* the log was renamed, or a terminal has gone: no reason to stop */
 	sigaddset(set, SIGUSR2); /* the loop has ended */
+}
+
+static void reopen_log(const struct daemon *d)
+{
+	int r = d->settings.log_file ? log_reopen(d->settings.log_file) : 0;
+
+	if (r < 0)
+		log_error_with(r, "opening log=%s anew", d->settings.log_file);
+	else if (d->settings.log_file)
+		log_info("the log was opened anew by SIGHUP");
 }
 
 /* Until a signal, or until the mount is gone. The service manager's watchdog is fed while it
@@ -216,6 +228,8 @@ static void daemon_wait(struct daemon *d)
 			log_info("stopping by SIG%s", sigabbrev_np(signal));
 			return;
 		}
+		if (signal == SIGHUP)
+			reopen_log(d);
 		if (signal < 0 && errno == EAGAIN && mount_answers(d) == 0)
 			notify_socket_send(&d->notify, NOTIFY_ALIVE);
 	}
@@ -287,7 +301,6 @@ static void signals_prepare(void)
 	wait_set(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN); /* a terminal that goes away is no reason to stop */
 }
 
 static int daemon_serve(struct daemon *d, bool is_foreground)
@@ -323,6 +336,22 @@ static int daemon_serve(struct daemon *d, bool is_foreground)
 	return d->loop_result < 0 ? EXIT_START : EXIT_WELL;
 }
 
+/*
+ * What a careless starter has left open would stay open for the daemon's life: a lock, a pipe whose
+ * reader waits for its end. And what is opened first must not become standard output.
+ */
+static void descriptors_begin(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	/* With it goes the last one. A kernel without the call (before 5.9) keeps them. */
+	if (close_range(STDERR_FILENO + 1, ~0u, 0) < 0 && fd >= 0)
+		close(fd);
+}
+
 int daemon_main(int argc, char **argv)
 {
 	auto_command_line struct command_line line = {0};
@@ -330,6 +359,7 @@ int daemon_main(int argc, char **argv)
 	struct error e = {0};
 	bool is_usage = false;
 
+	descriptors_begin();
 	if (command_line_parse(argc, argv, &e, &line) < 0)
 		return say(&e, EXIT_USAGE);
 	if (line.wants_help) {

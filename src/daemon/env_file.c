@@ -34,7 +34,8 @@ const char *env_file_get(const struct env_file *file, const char *name)
 	return NULL;
 }
 
-static int line_add(struct env_file *file, const char *name, size_t name_len, const char *value)
+static int line_add(struct env_file *file, const char *name, size_t name_len, const char *value,
+		    unsigned int line_no)
 {
 	struct env_line line, *more;
 
@@ -44,6 +45,7 @@ static int line_add(struct env_file *file, const char *name, size_t name_len, co
 	file->lines = more;
 	line.name = strndup(name, name_len);
 	line.value = strdup(value);
+	line.line_no = line_no;
 	if (!line.name || !line.value) {
 		free(line.name);
 		free(line.value);
@@ -108,7 +110,7 @@ int env_file_parse(const char *path, const char *text, struct error *e, struct e
 		if (!p)
 			return error_set(e, SC_INVALID_REQUEST, "%s line %u: a quote is not closed",
 					 path, first);
-		r = line_add(&file, text, name_len, value);
+		r = line_add(&file, text, name_len, value, first);
 		p += *p == '\n';
 	}
 	if (r < 0)

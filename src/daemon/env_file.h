@@ -9,6 +9,7 @@
 struct env_line {
 	char *name;  /* owned */
 	char *value; /* owned, unquoted */
+	unsigned int line_no; /* where it begins, from 1 */
 };
 
 struct env_file {

@@ -198,6 +198,13 @@ static int check_source(struct attempt *a, struct error *e)
 		is_in_time = cond_wait_for(&engine->left, &engine->jobs, TIMES_WAIT_MS);
 	size = a->job->shown.source_size;
 	lock_release(&engine->jobs);
+	/* Through the mount none can be; behind it whoever may write there decides. */
+	if (is_well && engine->deps.settings->max_upload_size &&
+	    st.st_size > engine->deps.settings->max_upload_size)
+		return error_set(e, SC_LIMIT_EXCEEDED,
+				 "upload '%s' has %lld bytes, max_upload_size allows %lld",
+				 a->job->shown.upload_id, (long long)st.st_size,
+				 (long long)engine->deps.settings->max_upload_size);
 	if (is_well)
 		return 0;
 	return error_set(

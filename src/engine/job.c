@@ -121,6 +121,15 @@ struct job *job_table_find(const struct job_table *table, const char *id)
 	return job;
 }
 
+unsigned int job_table_of_uid(const struct job_table *table, uid_t uid)
+{
+	unsigned int n = 0;
+
+	for (const struct job *job = table->first; job; job = job->next)
+		n += job->shown.owner_uid == uid;
+	return n;
+}
+
 struct job *job_table_of_source(const struct job_table *table, const struct job *after, dev_t dev,
 				ino_t ino)
 {

@@ -79,6 +79,8 @@ int job_table_add(struct job_table *table, struct job *job);
 /** Take it out and give the table's reference back. Well when it is not in. */
 void job_table_remove(struct job_table *table, struct job *job);
 struct job *job_table_find(const struct job_table *table, const char *id);
+/** How many of them are a user's. */
+unsigned int job_table_of_uid(const struct job_table *table, uid_t uid);
 /** The first, or the next after `after`, job with this source. */
 struct job *job_table_of_source(const struct job_table *table, const struct job *after, dev_t dev,
 				ino_t ino);

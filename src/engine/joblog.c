@@ -6,10 +6,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "storyclip/common/file.h"
 
 #define LINE_MAX_BYTES 2048
+
+/* However much a damaged video makes libav say; our own lines, some a try, have as much again. */
+#define SAID_MAX_BYTES (1024 * 1024)
+#define LOG_MAX_BYTES  (2 * SAID_MAX_BYTES)
 
 void joblog_name(const char *job_id, char *out, size_t size)
 {
@@ -32,12 +37,27 @@ int joblog_open(struct engine *engine, const char *job_id)
 	return open_log(engine, job_id, O_CREAT);
 }
 
-static SC_PRINTF(3, 0) void write_line(struct engine *engine, int fd, const char *fmt, va_list args)
+/* The line that crosses the limit is the last but one. */
+static void say_full(int fd, off_t before, off_t max)
+{
+	static const char text[] = "the log is full: what is said from here on is left out, but "
+				   "for the job's own steps\n";
+	struct stat st;
+
+	if (before < max && fstat(fd, &st) == 0 && st.st_size >= max)
+		file_write_all(fd, text, sizeof(text) - 1);
+}
+
+static SC_PRINTF(4, 0) void write_line(struct engine *engine, int fd, off_t max, const char *fmt,
+				       va_list args)
 {
 	char line[LINE_MAX_BYTES], when[CLOCK_UTC_SIZE];
+	struct stat st;
 	size_t len;
 	int n;
 
+	if (fstat(fd, &st) < 0 || st.st_size >= max)
+		return;
 	clock_format_utc(engine_wall_ms(engine), when);
 	n = snprintf(line, sizeof(line), "%s ", when);
 	if (n < 0)
@@ -53,6 +73,7 @@ static SC_PRINTF(3, 0) void write_line(struct engine *engine, int fd, const char
 			line[i] = ' ';
 	line[len++] = '\n';
 	file_write_all(fd, line, len);
+	say_full(fd, st.st_size, max);
 }
 
 void joblog_write_fd(struct engine *engine, int fd, const char *fmt, ...)
@@ -62,7 +83,18 @@ void joblog_write_fd(struct engine *engine, int fd, const char *fmt, ...)
 	if (fd < 0)
 		return;
 	va_start(args, fmt);
-	write_line(engine, fd, fmt, args);
+	write_line(engine, fd, LOG_MAX_BYTES, fmt, args);
+	va_end(args);
+}
+
+void joblog_write_said(struct engine *engine, int fd, const char *fmt, ...)
+{
+	va_list args;
+
+	if (fd < 0)
+		return;
+	va_start(args, fmt);
+	write_line(engine, fd, SAID_MAX_BYTES, fmt, args);
 	va_end(args);
 }
 
@@ -74,7 +106,7 @@ void joblog_write(struct engine *engine, const char *job_id, const char *fmt, ..
 	if (fd < 0)
 		return;
 	va_start(args, fmt);
-	write_line(engine, fd, fmt, args);
+	write_line(engine, fd, LOG_MAX_BYTES, fmt, args);
 	va_end(args);
 }
 

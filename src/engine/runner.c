@@ -136,16 +136,16 @@ static void log_report(const struct runner *r, const struct report *report)
 
 	switch (report->kind) {
 	case REPORT_PHASE:
-		joblog_write_fd(r->engine, fd, "%d%% %s", report->progress, report->message);
+		joblog_write_said(r->engine, fd, "%d%% %s", report->progress, report->message);
 		break;
 	case REPORT_PLAN:
-		joblog_write_fd(r->engine, fd, "%u clips to make", report->total_clips);
+		joblog_write_said(r->engine, fd, "%u clips to make", report->total_clips);
 		break;
 	case REPORT_WARNING:
-		joblog_write_fd(r->engine, fd, "warning: %s", report->message);
+		joblog_write_said(r->engine, fd, "warning: %s", report->message);
 		break;
 	case REPORT_LOG:
-		joblog_write_fd(r->engine, fd, "%s", report->message);
+		joblog_write_said(r->engine, fd, "%s", report->message);
 		break;
 	case REPORT_FAILED:
 		joblog_write_fd(r->engine, fd, "%s reports %s: %s", r->plan->noun,

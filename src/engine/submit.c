@@ -109,6 +109,8 @@ static int fill_snapshot(struct engine *engine, const struct request *request,
 static int reserve(struct engine *engine, struct job *job, struct error *e)
 {
 	unsigned int max = engine->deps.settings->max_queue;
+	unsigned int max_of_uid = engine->deps.settings->max_jobs_per_uid;
+	uid_t uid = job->shown.owner_uid; /* nobody else sees the job yet */
 	int r = 0;
 
 	lock_acquire(&engine->jobs);
@@ -117,6 +119,10 @@ static int reserve(struct engine *engine, struct job *job, struct error *e)
 	else if (engine->queue.n >= max)
 		r = error_set(e, SC_QUEUE_FULL, "%u jobs are waiting, max_queue allows %u",
 			      engine->queue.n, max);
+	else if (max_of_uid && job_table_of_uid(&engine->live, uid) >= max_of_uid)
+		r = error_set(e, SC_TOO_MANY_JOBS,
+			      "uid %u has %u jobs that have not ended, max_jobs_per_uid allows %u",
+			      (unsigned int)uid, job_table_of_uid(&engine->live, uid), max_of_uid);
 	else if (engine_is_on_slot_locked(engine, job->shown.id) ||
 		 job_table_add(&engine->live, job) < 0)
 		r = error_set(e, SC_JOB_EXISTS, "job '%s' exists already", job->shown.id);

@@ -376,6 +376,8 @@ static int set_size(struct fs *fs, struct inc_node *node, off_t size, struct fus
 	auto_free char *path = NULL;
 	int r = inc_check_frozen(fs, node);
 
+	if (r == 0)
+		r = inc_limit_size(fs, fi ? inc_file_of(fi)->fd : node->fd, size);
 	if (r < 0)
 		return r;
 	if (fi)

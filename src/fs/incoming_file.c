@@ -232,12 +232,14 @@ void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_buf
 	       struct fuse_file_info *fi)
 {
 	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
-	ssize_t n;
+	int fd = inc_file_of(fi)->fd;
+	ssize_t n = inc_limit_write(fs, fd, off, fuse_buf_size(in));
 
 	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	out.buf[0].fd = inc_file_of(fi)->fd;
+	out.buf[0].fd = fd;
 	out.buf[0].pos = off;
-	n = fuse_buf_copy(&out, in, 0);
+	if (n == 0)
+		n = fuse_buf_copy(&out, in, 0);
 	inc_sidecar_written(inc_file_of(fi)->sidecar);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -278,6 +280,8 @@ void inc_fallocate(struct fs *fs, fuse_req_t req, struct node *node, int mode, o
 {
 	int r = inc_check_frozen(fs, inc_of(node));
 
+	if (r == 0)
+		r = inc_limit_fallocate(fs, inc_file_of(fi)->fd, mode, off, len);
 	if (r == 0 && fallocate(inc_file_of(fi)->fd, mode, off, len) < 0)
 		r = -errno;
 	reply_result(req, r);
@@ -299,12 +303,17 @@ void inc_copy_range(struct fs *fs, fuse_req_t req, struct node *in, off_t off_in
 		    struct fuse_file_info *fi_in, struct node *out, off_t off_out,
 		    struct fuse_file_info *fi_out, size_t len, int flags)
 {
-	ssize_t n = copy_file_range(inc_file_of(fi_in)->fd, &off_in, inc_file_of(fi_out)->fd,
-				    &off_out, len, (unsigned int)flags);
+	int to = inc_file_of(fi_out)->fd;
+	ssize_t n = inc_limit_copy(fs, to, off_out, &len);
 
+	if (n == 0) {
+		n = copy_file_range(inc_file_of(fi_in)->fd, &off_in, to, &off_out, len,
+				    (unsigned int)flags);
+		n = n < 0 ? -errno : n;
+	}
 	inc_sidecar_written(inc_file_of(fi_out)->sidecar);
 	if (n < 0)
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, (int)-n);
 	else
 		fuse_reply_write(req, (size_t)n);
 }

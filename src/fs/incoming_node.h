@@ -70,6 +70,13 @@ int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeo
 /** Whether writing to it is refused now: 0 or -ETXTBSY. */
 int inc_check_frozen(struct fs *fs, const struct inc_node *node);
 
+/* How large a file may become (incoming_limit.c): 0 or -EFBIG. @param fd  the file's, any mode */
+int inc_limit_size(const struct fs *fs, int fd, off_t size);
+int inc_limit_write(const struct fs *fs, int fd, off_t off, size_t len);
+int inc_limit_fallocate(const struct fs *fs, int fd, int mode, off_t off, off_t len);
+/** @param len  made smaller when the limit lies within */
+int inc_limit_copy(const struct fs *fs, int fd, off_t off, size_t *len);
+
 /** A regular file has been looked up: it is the last one to be given up (incoming_kept.c). */
 void inc_keep(struct fs *fs, struct inc_node *node);
 void inc_unkeep_locked(struct fs *fs, struct inc_node *node);

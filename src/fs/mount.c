@@ -178,6 +178,8 @@ int fs_mount(struct fs *fs, const struct fs_mount_options *options, struct error
 		buf_add_str(&text, ",allow_other");
 	if (options->read_only)
 		buf_add_str(&text, ",ro");
+	for (size_t i = 0; i < options->n_kernel; i++)
+		buf_printf(&text, ",%s", options->kernel[i]);
 	if (options->debug)
 		buf_add_str(&text, ",debug");
 	if (buf_error(&text) < 0)

@@ -184,7 +184,7 @@ static const struct {
 	{NULL, NULL, "STORYCLIP_WORKERS=3\n", 3},
 	{NULL, "", "STORYCLIP_WORKERS=3\n", 3},
 	{"workers=1,workers=4", NULL, "", 4},
-	{NULL, NULL, "STORYCLIP_WORKERS=\nUNKNOWN=1\n", 0},
+	{NULL, NULL, "STORYCLIP_WORKERS=\nSTORYCLIP_MOUNT=/x\n", 0},
 };
 
 static void check_precedence(void)
@@ -232,6 +232,14 @@ static const struct {
 	{"stall_timeout=99999999999999999999", "stall_timeout=9", "seconds"},
 	{"max_attempts=101", "max_attempts=101", "1 to 100"},
 	{"max_queue=0", "max_queue=0", "1 to"},
+	{"max_upload_size=0", "max_upload_size=0", "at least 1"},
+	{"max_upload_size=5%", "max_upload_size=5%", "number of bytes"},
+	{"max_upload_size=-1", "max_upload_size=-1", "number of bytes"},
+	{"max_upload_size=1MB", "max_upload_size=1MB", "number of bytes"},
+	{"max_upload_size=9999999T", "max_upload_size=9999999T", "out of range"},
+	{"max_jobs_per_uid=0", "max_jobs_per_uid=0", "1 to"},
+	{"min_free=5M%", "min_free=5M%", "a part as 5%"},
+	{"min_free=100%", "min_free=100%", "0% to 99%"},
 	{"xattr=yes", "xattr=yes", "on or off"},
 	{"xattr=", "xattr= ", "on or off"},
 	{"strict=yes", "strict=yes", "on or off"},
@@ -283,7 +291,8 @@ static void check_accepted(void)
 		load("nofail,_netdev,noauto,auto,user,users,rw,defaults,x-systemd.automount,x-a=1,"
 		     "nosuid,nodev,noexec,suid,dev,exec,allow_other,default_permissions,"
 		     "stall_timeout=1.5,watchdog_interval=.25,upload_wait=0,cdn_base=https://"
-		     "c.example/a,strict,"
+		     "c.example/a,strict,noatime,relatime,sync,noatime,comment=x y,max_upload_size=3G,"
+		     "max_jobs_per_uid=7,min_free=4K,"
 		     "output_root=/tmp/../tmp//out/./puts//",
 		     &e, &s, &is_usage),
 		0);
@@ -291,6 +300,9 @@ static void check_accepted(void)
 	CHECK_INT(s.stall_timeout_ms, 1500);
 	CHECK_INT(s.watchdog_interval_ms, 250);
 	CHECK_INT(s.upload_wait_ms, 0);
+	CHECK_INT(s.max_upload_size, INT64_C(3) << 30);
+	CHECK_INT(s.max_jobs_per_uid, 7);
+	CHECK_INT(s.min_free.bytes, 4096);
 	CHECK_INT(s.strict, SWITCH_ON);
 	CHECK_STR(s.cdn_base, "https://c.example/a");
 	CHECK_STR(s.output_root, "/tmp/out/puts");

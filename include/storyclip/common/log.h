@@ -18,6 +18,11 @@ enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_FILE };
  * @return 0 or a negative errno of opening the file (the old sink then stays)
  */
 int log_open(enum log_target target, const char *path, enum log_level max_level);
+/**
+ * Open a log file anew, which was renamed or removed; the old one stays when that fails. Does nothing
+ * with another target. Any thread: each line goes whole to the old or to the new file.
+ */
+int log_reopen(const char *path);
 /** Close the sink; later lines go to stderr. */
 void log_close(void);
 
