@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Many files to the disk. One thread calls; helpers live no longer than the call. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 
 /* So many wait for the disk at a time: journals and disks answer many at once with one write. */
 #define SYNCERS_MAX 8
+#define PIECE_BYTES (8 * 1024 * 1024)
 
 struct syncing {
 	const int *fds;
@@ -37,6 +39,23 @@ static void *sync_all(void *arg)
 	while (sync_next(arg))
 		;
 	return NULL;
+}
+
+int file_write_back(int fd, int64_t size, void (*worked)(void *context, uint64_t bytes),
+		    void *context)
+{
+	for (int64_t at = 0; at < size; at += PIECE_BYTES) {
+		int64_t len = size - at < PIECE_BYTES ? size - at : PIECE_BYTES;
+
+		if (sync_file_range(fd, at, len,
+				    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					    SYNC_FILE_RANGE_WAIT_AFTER) < 0 &&
+		    (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+			return -errno;
+		if (worked)
+			worked(context, (uint64_t)len);
+	}
+	return 0;
 }
 
 int file_sync_many(const int *fds, size_t n, void (*worked)(void *context, uint64_t files),

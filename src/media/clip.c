@@ -18,18 +18,25 @@ void clip_set_init(struct clip_set *set, const struct media_source *source, int 
 		.source = source, .dir_fd = dir_fd, .made = made, .made_context = made_context};
 }
 
-static void on_synced(void *context, uint64_t files)
+static void on_synced(void *context, uint64_t units)
 {
-	listener_worked(context, files);
+	listener_worked(context, units);
 }
 
 /* Sync and close what is open. */
 static int sync_open(struct clip_set *set)
 {
 	int64_t begun_us = clock_precise_us();
-	int r = file_sync_many(set->open_fds, set->n_open, on_synced,
-			       (void *)(uintptr_t)set->source->listener);
+	void *listener = (void *)(uintptr_t)set->source->listener;
+	struct stat st;
+	int r = 0;
 
+	for (size_t i = 0; i < set->n_open && r == 0; i++)
+		r = fstat(set->open_fds[i], &st) < 0
+			    ? -errno
+			    : file_write_back(set->open_fds[i], st.st_size, on_synced, listener);
+	if (r == 0)
+		r = file_sync_many(set->open_fds, set->n_open, on_synced, listener);
 	listener_synced(set->source->listener, clock_precise_us() - begun_us);
 	while (set->n_open)
 		if (close(set->open_fds[--set->n_open]) < 0 && r == 0)
@@ -119,9 +126,9 @@ static void payload_worked(void *context, uint64_t bytes)
 	struct payload_progress *progress = context;
 
 	progress->done_bytes += bytes;
-	listener_worked(progress->listener, bytes);
 	listener_clip_progress(progress->listener,
 			       (double)progress->done_bytes / (double)progress->all_bytes);
+	listener_worked(progress->listener, bytes);
 }
 
 int clip_set_add(struct clip_set *set, const struct mp4_movie *movie, int payload_fd,

@@ -80,21 +80,9 @@ static int for_each_clip(int dir_fd, clip_step step, const struct walk *walk)
 	return r;
 }
 
-/* Write the pages back piece by piece, so that the fsync that counts finds little left to do. Only
- * an error of the disk matters here; file systems without the call just do it all in fsync. */
-static int write_back(const struct walk *walk, int fd, int64_t size)
+static void on_written(void *context, uint64_t bytes)
 {
-	for (int64_t at = 0; at < size; at += PIECE_BYTES) {
-		int64_t len = size - at < PIECE_BYTES ? size - at : PIECE_BYTES;
-
-		if (sync_file_range(fd, at, len,
-				    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-					    SYNC_FILE_RANGE_WAIT_AFTER) < 0 &&
-		    (errno == EIO || errno == ENOSPC || errno == EDQUOT))
-			return -errno;
-		child_worked(walk->reporter, (uint64_t)len, -1);
-	}
-	return 0;
+	child_worked(context, bytes, -1);
 }
 
 /* (uid_t)-1 and (gid_t)-1 leave things as they are, as in chown(2). */
@@ -127,7 +115,7 @@ static int settle_step(const struct walk *walk, int dir_fd, const char *name)
 	r = set_owner_and_mode(walk->order, fd, 0644);
 	if (r < 0)
 		return error_from_errno(walk->e, r, "setting owner and mode of %s", name);
-	r = write_back(walk, fd, st.st_size);
+	r = file_write_back(fd, st.st_size, on_written, walk->reporter);
 	if (r == 0)
 		r = clips_sync(fd, walk->reporter);
 	if (r < 0)

@@ -37,6 +37,14 @@ int file_write_atomic(int dir_fd, const char *name, const void *data, size_t len
 /** fsync a directory, so that its names survive a power cut. */
 int file_sync_dir(int dir_fd);
 /**
+ * Have a file's pages written to the disk, piece by piece, so that the fsync that counts finds
+ * little left to do and somebody sees the work move. File systems that cannot do all in fsync.
+ * @param worked  told of each piece; may be NULL
+ * @return 0 or an error of the disk: -EIO, -ENOSPC, -EDQUOT
+ */
+int file_write_back(int fd, int64_t size, void (*worked)(void *context, uint64_t bytes),
+		    void *context);
+/**
  * fsync many files, several at a time, by helper threads that are gone when it returns.
  * @param worked  called on this thread with how many more are done; may be NULL
  * @return 0 or the negative errno of one that failed; then others may not have been tried
