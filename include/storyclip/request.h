@@ -20,7 +20,7 @@
 #define IDEMPOTENCY_KEY_MAX 255 /* bytes */
 #define SHA256_SIZE 65          /* as hexadecimal digits, with the NUL */
 
-enum cut_mode { CUT_EXACT, CUT_KEYFRAME, CUT_ENCODE, CUT_MODE_COUNT };
+enum cut_mode { CUT_EXACT, CUT_SMART, CUT_KEYFRAME, CUT_ENCODE, CUT_MODE_COUNT };
 
 enum picture_fit { FIT_CROP, FIT_PAD, FIT_COUNT };
 
@@ -90,7 +90,7 @@ struct request {
 void request_finish(struct request *request);
 #define auto_request __attribute__((cleanup(request_finish)))
 
-/** "exact", "keyframe", "encode". Static. */
+/** "exact", "smart", "keyframe", "encode". Static. */
 const char *cut_mode_name(enum cut_mode mode);
 /** @return 0, or -EINVAL for an unknown name */
 int cut_mode_from_name(const char *name, enum cut_mode *ret);

@@ -160,7 +160,7 @@ static const struct option_row {
 	{"max", "N", BIT(VERB_CUT), set_max, "at most so many clips, the first ones (50)"},
 	{"clips", "0-5,7-12", BIT(VERB_CUT), set_clips, "these ranges instead of an even split"},
 	{"mode", "MODE", BIT(VERB_CUT), set_mode,
-	 "exact (default: frame-exact, lossless), keyframe, encode"},
+	 "exact (default: frame-exact, lossless), smart, keyframe, encode"},
 	{"wait", NULL, BIT(VERB_CUT), set_wait, "wait until the jobs have ended"},
 	{"out", "DIR", BIT(VERB_CUT), set_out,
 	 "wait, then copy the clips there; of several videos each has its own directory in it"},

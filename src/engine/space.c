@@ -22,7 +22,7 @@ int64_t space_look(struct engine *engine, int dir_fd, int64_t *ret_min)
 /* Copied clips are about as large as what they are cut from. */
 static int64_t bytes_of_clips(enum cut_mode cut, int64_t upload_bytes)
 {
-	return cut == CUT_EXACT || cut == CUT_KEYFRAME ? upload_bytes : 0;
+	return cut == CUT_ENCODE ? 0 : upload_bytes;
 }
 
 int space_check(struct engine *engine, enum cut_mode cut, int64_t upload_bytes, struct error *e)

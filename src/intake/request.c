@@ -234,7 +234,7 @@ static const struct field fields[] = {
 	{"clips", KIND_CLIPS, 1, REQUEST_MAX_CLIPS, "1 to 10000 of them", .set = set_clips},
 	{"parts", KIND_COUNT, 1, REQUEST_MAX_CLIPS, "1 to 10000", .set = set_parts},
 	{"cut", KIND_STRING, .set = set_cut},
-	{"strict", KIND_BOOL, .cuts = CUT_BIT(CUT_EXACT) | CUT_BIT(CUT_KEYFRAME),
+	{"strict", KIND_BOOL, .cuts = CUT_BIT(CUT_EXACT) | CUT_BIT(CUT_SMART) | CUT_BIT(CUT_KEYFRAME),
 	 .set = set_strict},
 	{"aspect", KIND_STRING, .cuts = CUT_BIT(CUT_ENCODE), .set = set_aspect},
 	{"width", KIND_COUNT, PICTURE_SIZE_MIN, PICTURE_SIZE_MAX, "even, 16 to 8192",

@@ -11,6 +11,9 @@
 struct copy_cut {
 	int64_t start; /* the first frame that is shown */
 	int64_t end;   /* behind the last one */
+	/* The frames up to the next keyframe are encoded anew, so that nothing before `start` is
+	 * needed. */
+	bool has_head;
 };
 
 struct copy_track {
@@ -18,8 +21,9 @@ struct copy_track {
 	struct mp4_out_sample *samples; /* owned */
 	uint32_t *numbers;              /* owned; each sample's place in source->samples, rising */
 	size_t n_samples;
-	bool is_spooled; /* encoded anew (copy_sound.h): numbers is NULL */
-	uint8_t *stsd;   /* owned; of such a track, else NULL */
+	size_t n_head; /* of samples, the first ones: encoded anew (recode.h), without numbers */
+	bool is_spooled; /* encoded anew (recode.h): numbers is NULL */
+	uint8_t *stsd;   /* owned; where it is not the source's, else NULL */
 };
 
 /** One clip, all decided: what goes in, at which times, where its bytes come from. */
@@ -39,6 +43,7 @@ struct copy_selection {
 	size_t n_tracks;
 	size_t recoded[INDEX_MAX_TRACKS]; /* sound that is encoded anew */
 	size_t n_recoded;
+	bool has_heads; /* of some cut: the picture is encoded anew up to a keyframe */
 };
 
 struct copy_options {
@@ -62,17 +67,25 @@ int copy_clip_build(const struct media_index *index, const struct copy_selection
 void copy_clip_finish(struct copy_clip *clip);
 #define auto_copy_clip __attribute__((cleanup(copy_clip_finish)))
 
+/**
+ * The cuts that a plan's ranges mean: from the first frame of each to the first one behind it.
+ * @param ret  as many as ranges; freed by free()
+ * Codes: NO_CLIPS, OUT_OF_MEMORY
+ */
+int copy_cuts_of_plan(const struct media_index *index, const struct media_plan *plan,
+		      struct error *e, struct copy_cut **ret);
+
 /** Make the clips of all cuts; media_cut() says the rest. mode_name is for messages. */
 int copy_clips(struct media_source *source, const char *mode_name, const struct copy_cut *cuts,
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e);
 
-/** What a finished clip is told to be, number and method apart; dropped is borrowed. */
+/** What a finished clip is told to be, number apart; dropped is borrowed. */
 struct artifact copy_clip_artifact(const struct media_index *index, const struct copy_cut *cut,
 				   const struct copy_clip *clip, unsigned int number,
 				   char *dropped);
 
-struct copy_sound;
+struct recoder;
 /** The payload of clips by a scan of packets, for sources whose index is_packets. */
 int copy_clips_by_packets(struct media_source *source, const struct copy_selection *selection,
-			  struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			  struct recoder *recoder, const struct copy_cut *cuts, size_t n_cuts,
 			  char *dropped, struct clip_set *set, struct error *e);

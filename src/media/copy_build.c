@@ -98,25 +98,87 @@ static void lengthen(const struct index_track *t, size_t *first, size_t *last)
 		*first = t->sync[sync];
 }
 
+/**
+ * Where copying begins behind an encoded head: at the first keyframe from the cut on that is an IDR.
+ * Before others a decoder must not lose its place: pictures behind them are numbered on from those
+ * before, and shown in the order of these numbers. n_samples: there is none in the clip.
+ */
+static size_t find_behind_head(const struct index_track *t, const struct copy_cut *cut)
+{
+	for (size_t k = sync_at_or_before(t, cut->start); k < t->n_sync; k++) {
+		const struct index_sample *s = &t->samples[t->sync[k]];
+
+		if (s->pts >= cut->end)
+			break;
+		if (s->pts == cut->start ? !s->is_gradual : s->pts > cut->start && s->is_idr)
+			return t->sync[k];
+	}
+	return t->n_samples;
+}
+
+/* The first presented frame at or behind a time, as a place in shown. */
+static size_t shown_at(const struct index_track *t, int64_t pts)
+{
+	size_t low = 0, high = t->n_shown;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->shown[mid] < pts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/**
+ * The frames of the head, in the order of presentation, which is the one that they will be encoded
+ * in; their sizes and places are known later.
+ */
+static void add_head(const struct index_track *t, size_t from, size_t n, size_t first,
+		     int64_t scale, struct copy_track *track)
+{
+	int64_t delay = first < t->n_samples ? t->samples[first].pts - t->samples[first].dts : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		track->numbers[i] = UINT32_MAX;
+		track->samples[i] = (struct mp4_out_sample){
+			.dts = (t->shown[from + i] - delay) * scale,
+			.pts = t->shown[from + i] * scale,
+			.is_sync = i == 0};
+	}
+	track->n_samples = track->n_head = n;
+}
+
 static int collect_video(const struct index_track *t, const struct copy_cut *cut, int64_t scale,
 			 struct copy_track *track, int64_t *ret_end_dts)
 {
-	size_t first = find_first(t, cut->start), last = find_last(t, first, cut);
+	size_t first = cut->has_head ? find_behind_head(t, cut) : 0, from = 0, n_head = 0, last;
 	int64_t key_pts;
 
-	if (last == first)
+	if (cut->has_head) {
+		from = shown_at(t, cut->start);
+		n_head = shown_at(t, first < t->n_samples ? t->samples[first].pts : cut->end) - from;
+	}
+	if (!n_head)
+		first = find_first(t, cut->start);
+	last = find_last(t, first, cut);
+	if (last == first && !n_head)
 		return -ENODATA;
-	lengthen(t, &first, &last);
-	key_pts = t->samples[first].pts;
-	track->samples = malloc((last - first) * sizeof(*track->samples));
-	track->numbers = malloc((last - first) * sizeof(*track->numbers));
+	if (!n_head)
+		lengthen(t, &first, &last);
+	key_pts = first < t->n_samples ? t->samples[first].pts : cut->end;
+	track->samples = calloc(n_head + last - first, sizeof(*track->samples));
+	track->numbers = calloc(n_head + last - first, sizeof(*track->numbers));
 	if (!track->samples || !track->numbers)
 		return -ENOMEM;
+	add_head(t, from, n_head, first, scale, track);
 	for (size_t i = first; i < last; i++) {
 		const struct index_sample *s = &t->samples[i];
 
 		/* Leading pictures of an open group refer to the one before, which is not here. */
-		if (s->pts < key_pts && s->pts < cut->start)
+		if (s->pts < key_pts && (s->pts < cut->start || n_head))
 			continue;
 		track->numbers[track->n_samples] = (uint32_t)i;
 		track->samples[track->n_samples++] = (struct mp4_out_sample){
@@ -127,7 +189,10 @@ static int collect_video(const struct index_track *t, const struct copy_cut *cut
 			/* A player would begin at a later recovery point. */
 			.is_sync = s->is_sync && (i == first || !s->is_gradual)};
 	}
-	*ret_end_dts = (last < t->n_samples ? t->samples[last].dts : t->end_dts) * scale;
+	if (last == first)
+		*ret_end_dts = cut->end * scale;
+	else
+		*ret_end_dts = (last < t->n_samples ? t->samples[last].dts : t->end_dts) * scale;
 	return 0;
 }
 
@@ -362,12 +427,12 @@ static int build_ranges(struct copy_clip *clip, const struct copy_options *optio
 	struct mp4_range *ranges;
 
 	for (size_t k = 0; k < clip->movie.n_tracks; k++)
-		n += clip->out[k].n_samples;
-	ranges = clip->ranges = calloc(n, sizeof(*ranges));
+		n += clip->out[k].n_samples - clip->tracks[k].n_head;
+	ranges = clip->ranges = calloc(n + 1, sizeof(*ranges));
 	if (!ranges)
 		return -ENOMEM;
 	for (size_t k = 0; k < clip->movie.n_tracks; k++)
-		for (size_t i = 0; i < clip->out[k].n_samples; i++) {
+		for (size_t i = clip->tracks[k].n_head; i < clip->out[k].n_samples; i++) {
 			const struct mp4_out_sample *s = &clip->out[k].samples[i];
 
 			ranges[at++] = (struct mp4_range){s->offset, s->size};
@@ -390,12 +455,14 @@ static int build_ranges(struct copy_clip *clip, const struct copy_options *optio
 /* Packets are written one by one: lay them out in the order in which the scan will give them. */
 static int build_packet_places(struct copy_clip *clip)
 {
-	size_t next[INDEX_MAX_TRACKS] = {0};
+	size_t next[INDEX_MAX_TRACKS];
 	int64_t place = 0;
 
 	clip->ranges = calloc(1, sizeof(*clip->ranges));
 	if (!clip->ranges)
 		return -ENOMEM;
+	for (size_t k = 0; k < clip->movie.n_tracks; k++)
+		next[k] = clip->tracks[k].n_head;
 	for (;;) {
 		struct mp4_out_sample *s = NULL;
 		size_t from = 0;

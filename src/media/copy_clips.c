@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "copy_sound.h"
+#include "recode.h"
 #include "library.h"
 #include "storyclip/common/hook.h"
 
@@ -39,6 +39,13 @@ static int select_tracks(const struct media_index *index, const char *mode_name,
 	return 0;
 }
 
+static enum clip_method method_of(const struct copy_track *t)
+{
+	if (!t->n_head)
+		return CLIP_COPY;
+	return t->n_head < t->n_samples ? CLIP_HEAD : CLIP_ENCODE;
+}
+
 struct artifact copy_clip_artifact(const struct media_index *index, const struct copy_cut *cut,
 				   const struct copy_clip *clip, unsigned int number, char *dropped)
 {
@@ -46,7 +53,7 @@ struct artifact copy_clip_artifact(const struct media_index *index, const struct
 
 	return (struct artifact){
 		.number = number,
-		.method = CLIP_COPY,
+		.method = method_of(&clip->tracks[0]),
 		.start_us = index_rescale(cut->start, 1000000, timescale),
 		.duration_us = index_rescale(cut->end - cut->start, 1000000, timescale),
 		.hidden_head_us = clip->hidden_head_us,
@@ -56,44 +63,44 @@ struct artifact copy_clip_artifact(const struct media_index *index, const struct
 	};
 }
 
-/* Sound that is encoded anew: libav's part, loaded when there is such sound. */
-static int open_sound(struct media_source *source, const struct copy_selection *selection,
-		      int dir_fd, char **dropped, struct error *e, struct copy_sound **ret)
+/* What is encoded anew is libav's part, loaded when there is any. */
+static int open_recoder(struct media_source *source, const struct copy_selection *selection,
+			int dir_fd, char **dropped, struct error *e, struct recoder **ret)
 {
 	const struct media_library *library;
 	int r;
 
-	if (!selection->n_recoded)
+	if (!selection->n_recoded && !selection->has_heads)
 		return 0;
 	r = media_library_get(e, &library);
 	if (r < 0)
 		return r;
-	return library->copy_sound_open(source, selection, dir_fd, dropped, e, ret);
+	return library->recoder_open(source, selection, dir_fd, dropped, e, ret);
 }
 
-static int add_sound(struct copy_sound *sound, const struct copy_cut *cut, unsigned int number,
-		     struct copy_clip *clip, struct error *e)
+static int recode(struct recoder *recoder, const struct copy_cut *cut, unsigned int number,
+		  struct copy_clip *clip, struct error *e)
 {
 	const struct media_library *library;
 	int r;
 
-	if (!sound)
+	if (!recoder)
 		return 0;
 	r = media_library_get(e, &library);
-	return r < 0 ? r : library->copy_sound_add(sound, cut, number, clip, e);
+	return r < 0 ? r : library->recoder_add(recoder, cut, number, clip, e);
 }
 
-static void close_sound(struct copy_sound *sound)
+static void close_recoder(struct recoder *recoder)
 {
 	const struct media_library *library;
 	struct error e;
 
-	if (sound && media_library_get(&e, &library) == 0)
-		library->copy_sound_close(sound);
+	if (recoder && media_library_get(&e, &library) == 0)
+		library->recoder_close(recoder);
 }
 
 static int copy_by_place(struct media_source *source, const struct copy_selection *selection,
-			 struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			 struct recoder *recoder, const struct copy_cut *cuts, size_t n_cuts,
 			 char *dropped, struct clip_set *set, struct error *e)
 {
 	for (size_t i = 0; i < n_cuts; i++) {
@@ -106,7 +113,7 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 		r = copy_clip_build(source->index, selection, &cuts[i], &options, &clip);
 		if (r < 0)
 			return error_from_errno(e, r, "preparing clip %zu", i + 1);
-		r = add_sound(sound, &cuts[i], (unsigned int)i + 1, &clip, e);
+		r = recode(recoder, &cuts[i], (unsigned int)i + 1, &clip, e);
 		if (r < 0)
 			return r;
 		artifact = copy_clip_artifact(source->index, &cuts[i], &clip, (unsigned int)i + 1,
@@ -119,7 +126,7 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 }
 
 static int copy_by_packets(struct media_source *source, const struct copy_selection *selection,
-			   struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			   struct recoder *recoder, const struct copy_cut *cuts, size_t n_cuts,
 			   char *dropped, struct clip_set *set, struct error *e)
 {
 	const struct media_library *library;
@@ -127,7 +134,7 @@ static int copy_by_packets(struct media_source *source, const struct copy_select
 
 	if (r < 0)
 		return r;
-	return library->copy_clips_by_packets(source, selection, sound, cuts, n_cuts, dropped, set,
+	return library->copy_clips_by_packets(source, selection, recoder, cuts, n_cuts, dropped, set,
 					      e);
 }
 
@@ -196,7 +203,7 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
 {
 	struct hidden_heads heads = {.made = made, .made_context = made_context};
-	struct copy_sound *sound = NULL;
+	struct recoder *recoder = NULL;
 	auto_free char *dropped = strdup(source->index->dropped);
 	struct copy_selection selection;
 	struct clip_set set;
@@ -205,24 +212,27 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	if (!dropped)
 		return error_from_errno(e, -ENOMEM, "preparing the clips");
 	r = select_tracks(source->index, mode_name, e, &selection);
+	for (size_t i = 0; i < n_cuts; i++)
+		selection.has_heads |= cuts[i].has_head;
 	if (r == 0)
-		r = open_sound(source, &selection, dir_fd, &dropped, e, &sound);
+		r = open_recoder(source, &selection, dir_fd, &dropped, e, &recoder);
 	if (r < 0)
 		return r;
 	warn_of_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
-		    ? copy_by_packets(source, &selection, sound, cuts, n_cuts, dropped, &set, e)
-		    : copy_by_place(source, &selection, sound, cuts, n_cuts, dropped, &set, e);
+		    ? copy_by_packets(source, &selection, recoder, cuts, n_cuts, dropped, &set, e)
+		    : copy_by_place(source, &selection, recoder, cuts, n_cuts, dropped, &set, e);
 	if (r == 0)
 		r = clip_set_sync(&set, e);
 	clip_set_finish(&set);
-	close_sound(sound);
+	close_recoder(recoder);
 	if (r == 0 && heads.n_long)
 		listener_warning(
 			source->listener,
 			"more than 2 s of hidden picture before the first frame in %u of %zu "
-			"clips (clip %u: %.1f s), as keyframes are far apart; 'encode' has none",
-			heads.n_long, n_cuts, heads.longest, (double)heads.longest_us / 1e6);
+			"clips (clip %u: %.1f s), as keyframes are far apart; '%s' has none",
+			heads.n_long, n_cuts, heads.longest, (double)heads.longest_us / 1e6,
+			!strcmp(index_main(source->index)->codec, "h264") ? "smart" : "encode");
 	return r;
 }

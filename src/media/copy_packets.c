@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "copy_sound.h"
+#include "recode.h"
 #include "packets.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
@@ -30,7 +30,7 @@ struct filling {
 struct filler {
 	struct media_source *source;
 	const struct copy_selection *selection;
-	struct copy_sound *sound; /* may be NULL */
+	struct recoder *recoder; /* may be NULL */
 	const struct copy_cut *cuts;
 	size_t n_cuts;
 	char *dropped;
@@ -80,9 +80,12 @@ static int decide_next(struct filler *f)
 		return error_from_errno(f->e, r, "preparing clip %zu", filling->number + 1);
 	filling->first_offset = INT64_MAX;
 	for (size_t k = 0; k < filling->clip.movie.n_tracks; k++) {
-		const struct index_sample *s = next_sample(filling, k);
+		const struct copy_track *t = &filling->clip.tracks[k];
+		const struct index_sample *s;
 
-		filling->n_all += filling->clip.tracks[k].n_samples;
+		filling->next[k] = t->n_head;
+		s = next_sample(filling, k);
+		filling->n_all += t->n_samples - t->n_head;
 		if (s && s->offset < filling->first_offset)
 			filling->first_offset = s->offset;
 	}
@@ -95,7 +98,7 @@ static int begin_clip(struct filler *f, struct filling *filling)
 {
 	const struct mp4_movie *movie = &filling->clip.movie;
 	unsigned int number = (unsigned int)filling->number + 1;
-	int r = copy_sound_add(f->sound, &f->cuts[filling->number], number, &filling->clip, f->e);
+	int r = recoder_add(f->recoder, &f->cuts[filling->number], number, &filling->clip, f->e);
 
 	if (r == 0)
 		r = clip_file_begin(f->set, movie, number, &filling->file, f->e);
@@ -110,8 +113,8 @@ static int begin_due(struct filler *f, int64_t offset)
 {
 	int r = decide_next(f);
 
-	while (r == 0 && f->waiting && f->waiting->first_offset == offset &&
-	       f->n_active < ACTIVE_MAX) {
+	while (r == 0 && f->waiting &&
+	       (f->waiting->first_offset == offset || !f->waiting->n_all) && f->n_active < ACTIVE_MAX) {
 		struct filling *filling = f->active[f->n_active++] = take_ptr(f->waiting);
 
 		hook_reach("cut-clip");
@@ -137,7 +140,9 @@ static int put_packet(struct filler *f, struct filling *filling, const AVPacket 
 					 "the upload changed while it was cut");
 		out = &filling->clip.tracks[k].samples[filling->next[k]];
 		r = file_pwrite_all(filling->file.fd, packet->data, (size_t)packet->size,
-				    filling->file.header.payload_pos + out->offset);
+				    mp4_payload_place(&filling->clip.movie, &filling->file.header,
+						      false) +
+					    out->offset);
 		if (r < 0)
 			return error_from_errno(f->e, r, "writing clip %zu", filling->number + 1);
 		filling->next[k]++;
@@ -204,12 +209,12 @@ static int scan_once(struct filler *f)
 }
 
 int copy_clips_by_packets(struct media_source *source, const struct copy_selection *selection,
-			  struct copy_sound *sound, const struct copy_cut *cuts, size_t n_cuts,
+			  struct recoder *recoder, const struct copy_cut *cuts, size_t n_cuts,
 			  char *dropped, struct clip_set *set, struct error *e)
 {
 	struct filler f = {.source = source,
 			   .selection = selection,
-			   .sound = sound,
+			   .recoder = recoder,
 			   .cuts = cuts,
 			   .n_cuts = n_cuts,
 			   .dropped = dropped,

@@ -33,6 +33,7 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct enco
 	/* The others decode. */
 	static const cut_mode_function modes[CUT_MODE_COUNT] = {
 		[CUT_EXACT] = cut_exact_clips,
+		[CUT_SMART] = cut_smart_clips,
 		[CUT_KEYFRAME] = cut_keyframe_clips,
 	};
 	cut_mode_function cut;

@@ -15,6 +15,8 @@ typedef int (*cut_mode_function)(struct media_source *source, const struct media
 				 int dir_fd, clip_made made, void *made_context, struct error *e);
 int cut_exact_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		    clip_made made, void *made_context, struct error *e);
+int cut_smart_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
+		    clip_made made, void *made_context, struct error *e);
 int cut_keyframe_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		       clip_made made, void *made_context, struct error *e);
 int cut_encode_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,

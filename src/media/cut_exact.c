@@ -5,7 +5,7 @@
 /* The cut that a range means: from its first frame to the first frame behind it. */
 static struct copy_cut cut_of_range(const struct index_track *t, const struct clip_range *range)
 {
-	struct copy_cut cut;
+	struct copy_cut cut = {0};
 	size_t first, behind;
 
 	if (!t->is_video) {
@@ -24,18 +24,30 @@ static struct copy_cut cut_of_range(const struct index_track *t, const struct cl
 	return cut;
 }
 
-int cut_exact_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
-		    clip_made made, void *made_context, struct error *e)
+int copy_cuts_of_plan(const struct media_index *index, const struct media_plan *plan,
+		      struct error *e, struct copy_cut **ret)
 {
 	auto_free struct copy_cut *cuts = calloc(plan->n_ranges + 1, sizeof(*cuts));
 
 	if (!cuts)
 		return error_from_errno(e, -ENOMEM, "preparing the clips");
 	for (size_t i = 0; i < plan->n_ranges; i++) {
-		cuts[i] = cut_of_range(index_main(source->index), &plan->ranges[i]);
+		cuts[i] = cut_of_range(index_main(index), &plan->ranges[i]);
 		if (cuts[i].start >= cuts[i].end)
 			return error_set(e, SC_NO_CLIPS, "range %zu holds no frame", i + 1);
 	}
+	*ret = take_ptr(cuts);
+	return 0;
+}
+
+int cut_exact_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
+		    clip_made made, void *made_context, struct error *e)
+{
+	auto_free struct copy_cut *cuts = NULL;
+	int r = copy_cuts_of_plan(source->index, plan, e, &cuts);
+
+	if (r < 0)
+		return r;
 	return copy_clips(source, cut_mode_name(CUT_EXACT), cuts, plan->n_ranges, dir_fd, made,
 			  made_context, e);
 }

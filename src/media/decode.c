@@ -18,15 +18,19 @@ static const int64_t seek_steps_us[] = {0, 2000000, 15000000};
  * and the first frames are then broken. */
 #define SEEKABLE_CONTAINERS "mov,matroska"
 
-/* Presented time as a number of seconds / *ret_unit. */
+/* Presented time as a number of seconds / *ret_unit. The zero is a whole tick of the track, as in the
+ * index: a frame's time here and there is the same. */
 static __int128 presented_times(const struct decoder *d, int64_t pts, __int128 *ret_unit)
 {
 	const struct media_index *index = d->source->index;
-	int64_t zero_timescale = index->zero_timescale ? index->zero_timescale : 1;
+	uint32_t timescale = d->track->timescale;
+	int64_t zero = index->zero_timescale
+			       ? index_rescale(index->zero, timescale, index->zero_timescale)
+			       : 0;
 	AVRational tb = d->stream->time_base;
 
-	*ret_unit = (__int128)tb.den * zero_timescale;
-	return (__int128)pts * tb.num * zero_timescale - (__int128)index->zero * tb.den;
+	*ret_unit = (__int128)tb.den * timescale;
+	return (__int128)pts * tb.num * timescale - (__int128)zero * tb.den;
 }
 
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us)
@@ -49,10 +53,14 @@ int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate)
 	return (int64_t)(time < 0 && time % unit ? whole - 1 : whole);
 }
 
+bool decoder_can_seek(const struct decoder *d)
+{
+	return av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0;
+}
+
 bool decoder_is_far_before(const struct decoder *d, int64_t time_us)
 {
-	return d->has_frame && time_us > FAR_US &&
-	       av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0 &&
+	return d->has_frame && time_us > FAR_US && decoder_can_seek(d) &&
 	       decoder_compare(d, d->pts, time_us - FAR_US) < 0;
 }
 
@@ -240,7 +248,7 @@ static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, stru
 
 int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
 {
-	bool can_seek = av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0;
+	bool can_seek = decoder_can_seek(d);
 
 	for (size_t i = 0; can_seek && i < SC_ARRAY_SIZE(seek_steps_us); i++) {
 		int64_t target_us = time_us - seek_steps_us[i];

@@ -48,6 +48,9 @@ int decoder_seek(struct decoder *d, int64_t time_us, struct error *e);
 /** Whether seeking to the time would be much shorter than decoding up to it. */
 bool decoder_is_far_before(const struct decoder *d, int64_t time_us);
 
+/** Whether decoder_seek() may get there without decoding all that comes before. */
+bool decoder_can_seek(const struct decoder *d);
+
 /** The sign of (presented time of pts - time_us), the time being that of index_ticks_to_us(). */
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us);
 /** How wide the current frame's pixels are, by the container and the stream. */

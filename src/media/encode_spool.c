@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mp4/avcc.h"
 #include "mp4/bytes.h"
 #include "storyclip/common/file.h"
 
@@ -41,6 +42,16 @@ void spool_close(struct spool *spool)
 	if (spool->fd >= 0)
 		close(spool->fd);
 	spool->fd = -1;
+}
+
+int spool_fill(struct spool *spool, int64_t block)
+{
+	int64_t size = (spool->size + block - 1) / block * block;
+
+	if (ftruncate(spool->fd, size) < 0)
+		return -errno;
+	spool->size = size;
+	return 0;
 }
 
 static int spool_write(struct spool *spool, const void *data, size_t len)
@@ -109,7 +120,7 @@ static bool next_nal(const uint8_t *data, size_t len, size_t *at, size_t *ret_st
 	return end > *ret_start;
 }
 
-int spool_track_add_h264(struct spool_track *track, struct spool *spool, const AVPacket *packet)
+int spool_add_h264(struct spool *spool, const AVPacket *packet, unsigned int length_bytes)
 {
 	size_t at = 0, start, end, len = (size_t)packet->size;
 	int64_t offset = spool->size;
@@ -117,16 +128,24 @@ int spool_track_add_h264(struct spool_track *track, struct spool *spool, const A
 	int r;
 
 	while (next_nal(packet->data, len, &at, &start, &end)) {
+		if (length_bytes < 4 && (end - start) >> (8 * length_bytes))
+			return -E2BIG;
 		set_be32(length, (uint32_t)(end - start));
-		r = spool_write(spool, length, sizeof(length));
+		r = spool_write(spool, length + 4 - length_bytes, length_bytes);
 		if (r == 0)
 			r = spool_write(spool, packet->data + start, end - start);
 		if (r < 0)
 			return r;
 	}
-	if (spool->size == offset)
-		return -EBADMSG;
-	return track_note(track, spool, packet, offset);
+	return spool->size == offset ? -EBADMSG : 0;
+}
+
+int spool_track_add_h264(struct spool_track *track, struct spool *spool, const AVPacket *packet)
+{
+	int64_t offset = spool->size;
+	int r = spool_add_h264(spool, packet, 4);
+
+	return r < 0 ? r : track_note(track, spool, packet, offset);
 }
 
 void spool_track_reset(struct spool_track *track)
@@ -140,32 +159,41 @@ void spool_track_finish(struct spool_track *track)
 	*track = (struct spool_track){0};
 }
 
-int spool_build_avcc(const uint8_t *data, size_t len, struct buf *ret)
+bool spool_find_sets(const uint8_t *data, size_t len, struct avcc_sets *ret)
 {
-	const uint8_t *sps = NULL, *pps = NULL;
-	size_t at = 0, start, end, sps_len = 0, pps_len = 0;
+	size_t at = 0, start, end;
 
+	*ret = (struct avcc_sets){0};
 	while (next_nal(data, len, &at, &start, &end)) {
 		if ((data[start] & 31) == NAL_SPS) {
-			sps = data + start;
-			sps_len = end - start;
+			ret->sps = data + start;
+			ret->sps_len = end - start;
 		} else if ((data[start] & 31) == NAL_PPS) {
-			pps = data + start;
-			pps_len = end - start;
+			ret->pps = data + start;
+			ret->pps_len = end - start;
 		}
 	}
-	if (!sps || !pps || sps_len < 4 || sps_len > UINT16_MAX || pps_len > UINT16_MAX)
+	return ret->sps_len >= 4 && ret->sps_len <= UINT16_MAX && ret->pps_len &&
+	       ret->pps_len <= UINT16_MAX;
+}
+
+int spool_build_avcc(const uint8_t *data, size_t len, struct buf *ret)
+{
+	struct avcc_sets sets;
+
+	if (!spool_find_sets(data, len, &sets))
 		return -EBADMSG;
 	put_u8(ret, 1);
-	buf_add(ret, sps + 1, 3); /* profile, its constraints, level */
+	buf_add(ret, sets.sps + 1, 3); /* profile, its constraints, level */
 	put_u8(ret, 0xff);        /* lengths have 4 bytes */
 	put_u8(ret, 0xe1);        /* one SPS */
-	put_be16(ret, (unsigned int)sps_len);
-	buf_add(ret, sps, sps_len);
+	put_be16(ret, (unsigned int)sets.sps_len);
+	buf_add(ret, sets.sps, sets.sps_len);
 	put_u8(ret, 1);
-	put_be16(ret, (unsigned int)pps_len);
-	buf_add(ret, pps, pps_len);
-	if (sps[1] == 100 || sps[1] == 110 || sps[1] == 122 || sps[1] == 244) {
+	put_be16(ret, (unsigned int)sets.pps_len);
+	buf_add(ret, sets.pps, sets.pps_len);
+	if (sets.sps[1] == 100 || sets.sps[1] == 110 || sets.sps[1] == 122 ||
+	    sets.sps[1] == 244) {
 		/* What we encode is always 4:2:0 with 8 bits. */
 		put_u8(ret, 0xfd);
 		put_u8(ret, 0xf8);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <libavcodec/avcodec.h>
@@ -23,6 +24,19 @@ int spool_open(struct spool *spool, int dir_fd);
 /** Forget what was written; the file stays open for the next clip. */
 int spool_reset(struct spool *spool);
 void spool_close(struct spool *spool);
+/** Zeros up to the next multiple of `block` bytes. */
+int spool_fill(struct spool *spool, int64_t block);
+/**
+ * Put the NAL units of a packet with start codes behind the others, each behind its length.
+ * @param length_bytes  of that length: 1, 2 or 4
+ * @return 0, -EBADMSG (nothing in it), -E2BIG (a unit is longer than can be said), or a negative
+ * errno of writing
+ */
+int spool_add_h264(struct spool *spool, const AVPacket *packet, unsigned int length_bytes);
+
+/** The last sequence and picture parameter set of what an encoder describes itself by. */
+struct avcc_sets;
+bool spool_find_sets(const uint8_t *data, size_t len, struct avcc_sets *ret);
 
 /** One track as it comes out of an encoder. Start it zeroed. */
 struct spool_track {

@@ -74,6 +74,7 @@ void index_note_picture(struct index_sample *s, const struct nal_picture *pictur
 {
 	if (!picture->has_slice)
 		return; /* trust the container */
+	s->is_idr = picture->is_idr;
 	s->is_gradual = !picture->is_idr && picture->recovery_frames > 0;
 	s->is_sync = picture->is_intra || picture->recovery_frames >= 0;
 }

@@ -31,6 +31,7 @@ struct index_sample {
 	bool is_sync;
 	bool is_hidden;  /* an edit list keeps it from being presented, whatever its pts */
 	bool is_gradual; /* a recovery point: right only after some frames */
+	bool is_idr;     /* nothing behind it refers to anything before it */
 };
 
 struct index_track {

@@ -137,7 +137,7 @@ static int scan_add(struct scan *scan, size_t number)
 	s->offset = scan->bytes;
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
-	s->is_gradual = false;
+	s->is_gradual = s->is_idr = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
 	look_at_keyframe(st, packet, t, s);

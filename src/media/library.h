@@ -23,15 +23,15 @@ struct media_library {
 				  struct media_index **ret);
 	int (*copy_clips_by_packets)(struct media_source *source,
 				     const struct copy_selection *selection,
-				     struct copy_sound *sound, const struct copy_cut *cuts,
+				     struct recoder *recoder, const struct copy_cut *cuts,
 				     size_t n_cuts, char *dropped, struct clip_set *set,
 				     struct error *e);
-	int (*copy_sound_open)(struct media_source *source, const struct copy_selection *selection,
+	int (*recoder_open)(struct media_source *source, const struct copy_selection *selection,
 			       int dir_fd, char **dropped, struct error *e,
-			       struct copy_sound **ret);
-	int (*copy_sound_add)(struct copy_sound *sound, const struct copy_cut *cut,
+			       struct recoder **ret);
+	int (*recoder_add)(struct recoder *recoder, const struct copy_cut *cut,
 			      unsigned int number, struct copy_clip *clip, struct error *e);
-	void (*copy_sound_close)(struct copy_sound *sound);
+	void (*recoder_close)(struct recoder *recoder);
 	/* The modes that decode; NULL: it is none of them. */
 	cut_mode_function cut[CUT_MODE_COUNT];
 	int (*sha256)(int fd, void (*worked)(void *context, uint64_t bytes), void *context,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The one name that the module shows. */
 #include "av.h"
-#include "copy_sound.h"
+#include "recode.h"
 #include "library.h"
 #include "sha256.h"
 
@@ -10,9 +10,9 @@ const struct media_library MEDIA_LIBRARY_TABLE = {
 	.size = sizeof(struct media_library),
 	.index_from_packets = index_from_packets,
 	.copy_clips_by_packets = copy_clips_by_packets,
-	.copy_sound_open = copy_sound_open,
-	.copy_sound_add = copy_sound_add,
-	.copy_sound_close = copy_sound_close,
+	.recoder_open = recoder_open,
+	.recoder_add = recoder_add,
+	.recoder_close = recoder_close,
 	.cut = {[CUT_ENCODE] = cut_encode_clips},
 	.sha256 = sha256_of_file,
 	.ffmpeg_version = av_version_info,

@@ -16,6 +16,7 @@ static const char *const method_names[] = {
 };
 static const char *const cut_names[CUT_MODE_COUNT] = {
 	[CUT_EXACT] = "exact",
+	[CUT_SMART] = "smart",
 	[CUT_KEYFRAME] = "keyframe",
 	[CUT_ENCODE] = "encode",
 };

@@ -159,7 +159,7 @@ static const char readme[] =
 	"  maxClips      at most so many, the first ones (50)\n"
 	"  clips         [{\"start\":1.5,\"end\":4},...] instead of an even split\n"
 	"  parts         so many equal parts instead\n"
-	"  cut           exact (default), keyframe, encode\n"
+	"  cut           exact (default), smart, keyframe, encode\n"
 	"  strict        true: no bytes of the source in a clip but the samples that it needs\n"
 	"  aspect, width, height, fit (crop, pad), quality, preset   of the picture, with encode:\n"
 	"                {\"uploadId\":\"video\",\"cut\":\"encode\",\"width\":720,\"height\":1280}\n"

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Compare clips with the video that they were cut from, by ffmpeg and ffprobe alone.
 
-    compare_clips SOURCE CLIPDIR --mode exact|keyframe|encode [--status STATUS.json] [--whole]
+    compare_clips SOURCE CLIPDIR --mode exact|smart|keyframe|encode [--status STATUS.json] [--whole]
     compare_clips --self-test CUT_TOOL [WORKDIR]
 
 What is compared, clip by clip:
 
-  frames   every decoded frame is the source's (by hash; in encode by likeness, and liker to it than
-           to its neighbours), in order, none lost, none twice, at the source's times
-  packets  exact, keyframe, but for MPEG-TS: every packet of picture and sound is the source's, byte for byte, in order
+  frames   every decoded frame is the source's (by hash; in encode, and in smart up to the first
+           packet that is copied, by likeness, and liker to it than to its neighbours), in order, none lost, none twice, at the source's times
+  packets  exact, keyframe, and smart behind its head, but for MPEG-TS: every packet of picture and sound is the source's, byte for byte, in order
   sound    what is heard with the first frame is what is heard with it in the source, to the sample
            (Matroska: to the millisecond, its clock is no finer); it lasts as long as the picture
   file     it decodes without a message, rotation and language are the source's
@@ -35,6 +35,9 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 THUMB = (80, 45)  # what frames are made small to before likeness is measured
+LIKENESS = ("encode", "smart")  # modes that make frames anew
+ENCODED_ERROR = 65  # mean square error that these may have: 30 dB
+HEAD_ERROR = 6.5  # of a head in smart, beside which the source's own frames stand: 40 dB
 
 
 # Said of streams whose frames are all right: a leading picture that was left out is not there to be
@@ -151,6 +154,16 @@ class Media:
         packets = self.packets[self.video["index"]]
         times = [packets[i].get("pts") for i in (keyframe, number)]
         return None in times or times[1] < times[0]
+
+    def has_open_groups(self):
+        """Whether some picture is shown before the keyframe that it stands behind."""
+        last = None
+        for packet in self.packets[self.video["index"]]:
+            if "K" in packet["flags"]:
+                last = packet["pts"]
+            elif last is not None and packet["pts"] < last:
+                return True
+        return False
 
     def sound(self, stream, rate):
         """One channel at a rate, and the presented time of its first sample."""
@@ -283,6 +296,7 @@ class Comparison:
         start = self.source.frames[want.start][0]
         # Time stamps of both containers are rounded: half a millisecond each at the worst.
         slack = Fraction(1, 50000) if self.source.is_mp4 else Fraction(11, 10000)
+        clip.n_head = self.count_head(clip)
         for i, number in enumerate(want[:len(clip.frames)]):
             if not self.is_alike(clip, i, number):
                 self.fail(clip, f"frame {i} is not the source's frame {number}"
@@ -295,13 +309,27 @@ class Comparison:
         return len(want) == len(clip.frames)
 
     def is_alike(self, clip, i, number):
-        if self.mode != "encode":
+        if self.mode != "encode" and i >= clip.n_head:
             return clip.frames[i][1] == self.source.frames[number][1]
         here = likeness(clip.thumbs[i], self.source.thumbs[number])
-        if here > 65:  # 30 dB
+        if here > (ENCODED_ERROR if self.mode == "encode" else HEAD_ERROR):
             return False
-        return all(here <= likeness(clip.thumbs[i], self.source.thumbs[n])
+        slack = 0 if self.mode == "encode" else 1  # frames that hardly differ are no neighbours
+        return all(here <= likeness(clip.thumbs[i], self.source.thumbs[n]) + slack
                    for n in (number - 1, number + 1) if 0 <= n < len(self.source.frames))
+
+    def count_head(self, clip):
+        """How many packets, and so frames, a clip begins with that are not the source's."""
+        if self.mode != "smart" or self.source.is_broadcast:
+            return 0 if self.mode != "smart" else self.count_head_frames(clip)
+        theirs = {h for h, _ in self.source.packet_hashes(self.source.video)}
+        mine = [h for h, _ in clip.packet_hashes(clip.video)]
+        return next((i for i, h in enumerate(mine) if h in theirs), len(mine))
+
+    def count_head_frames(self, clip):
+        """The same where packets cannot be compared: up to the first frame that is the source's."""
+        theirs = {h for _, h in self.source.frames}
+        return next((i for i, f in enumerate(clip.frames) if f[1] in theirs), len(clip.frames))
 
     def what_it_is(self, clip, i):
         if self.mode == "encode":
@@ -335,14 +363,36 @@ class Comparison:
             return
         if not mine[0][1]:
             self.fail(clip, "its first packet is no keyframe")
+        self.check_head(clip)
+        mine = mine[clip.n_head:]
+        if not mine:
+            return
+        if not mine[0][1]:
+            self.fail(clip, "the first packet that is copied is no keyframe")
         hashes = [h for h, _ in mine]
         theirs = self.source.packet_hashes(self.source.video)
         followed, first, last = follow_packets(hashes, [h for h, _ in theirs],
                                                self.source.is_leading, self.used[-1][0])
         if followed < len(mine):
-            self.fail(clip, what_broke([h for h, _ in theirs], hashes[followed], followed, last))
+            self.fail(clip, what_broke([h for h, _ in theirs], hashes[followed],
+                                       clip.n_head + followed, last))
             return
         self.keyframe_packets.append((first, last))
+
+    def check_head(self, clip):
+        """Nothing is encoded from the first of the source's closed groups on."""
+        if not clip.n_head or self.source.has_open_groups():
+            return
+        first, last = self.used[-1]
+        keys = [Fraction(p["pts_time"]) - self.source.zero for p in
+                self.source.packets[self.source.video["index"]] if "K" in p["flags"]]
+        behind = bisect.bisect_left(keys, self.source.frames[first][0] - self.source.usual / 2)
+        want = last + 1 - first
+        if behind < len(keys):
+            times = [f[0] for f in self.source.frames]
+            want = min(want, bisect.bisect_left(times, keys[behind] - self.source.usual / 2) - first)
+        if clip.n_head != want:
+            self.fail(clip, f"{clip.n_head} frames are encoded, not {want}")
 
     # ---- sound
 
@@ -499,8 +549,8 @@ def compare(source_path, directory, mode, status, is_whole, source=None):
     if not names:
         return ["there is no clip"]
     with ThreadPoolExecutor(2) as pool:
-        known = None if source else pool.submit(Media, source_path, mode == "encode")
-        clips = list(pool.map(lambda n: Media(os.path.join(directory, n), mode == "encode"), names))
+        known = None if source else pool.submit(Media, source_path, mode in LIKENESS)
+        clips = list(pool.map(lambda n: Media(os.path.join(directory, n), mode in LIKENESS), names))
     Comparison(source or known.result(), mode, failures).compare(clips, ranges, is_whole or not status)
     return failures
 
@@ -515,9 +565,9 @@ def make_source(path):
         "-c:a", "aac", "-b:a", "96k", path)
 
 
-def cut(tool, source, directory, ranges):
+def cut(tool, source, directory, ranges, mode="exact", *more):
     os.makedirs(directory)
-    lines = run(tool, source, directory, "exact", "2", "50", *([ranges] if ranges else []))
+    lines = run(tool, source, directory, mode, "2", "50", *([ranges] if ranges else []), *more)
     with open(directory + ".json", "w", encoding="utf-8") as f:
         f.write(lines)
 
@@ -616,14 +666,46 @@ def self_test(tool, work):
             found = compare(source, directory, "exact", status, False, media)
             print(f"{name}{' with status' if status else ''}: {found[0] if found else 'NOT SEEN'}")
             wrong += not found
+    wrong += test_smart(tool, source, work)
     return 1 if wrong else 0
+
+
+def test_smart(tool, source, work):
+    """What is encoded of a clip is seen when it is no more like the source, or in another place;
+    what is copied, as ever."""
+    media = Media(source, True)
+    good = os.path.join(work, "smart")
+    cut(tool, source, good, "", "smart")
+    found = compare(source, good, "smart", good + ".json", True, media)
+    print(f"smart: {found or 'alike'}")
+    wrong = bool(found)
+    damages = {
+        "moved": ("2.02-4.02", "smart"),
+        "encoded badly": ("2.002-4.004", "encode", "quality=40"),
+        "encoded well, but wholly": ("2.002-4.004", "encode", "quality=5"),
+    }
+    for name, (ranges, mode, *more) in damages.items():
+        directory = os.path.join(work, "smart_" + name.replace(" ", "_"))
+        other = directory + ".cut"
+        shutil.copytree(good, directory)
+        cut(tool, source, other, ranges, mode, *more)
+        shutil.copy(os.path.join(other, "clip_001.mp4"), os.path.join(directory, "clip_002.mp4"))
+        found = compare(source, directory, "smart", good + ".json", False, media)
+        print(f"smart {name}: {found[0] if found else 'NOT SEEN'}")
+        wrong += not found
+    directory = os.path.join(work, "smart_altered")
+    shutil.copytree(good, directory)
+    flip_byte(os.path.join(directory, "clip_002.mp4"))
+    found = compare(source, directory, "smart", None, False, media)
+    print(f"smart altered: {found[0] if found else 'NOT SEEN'}")
+    return wrong + (not found)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", nargs="?")
     parser.add_argument("directory", nargs="?")
-    parser.add_argument("--mode", choices=["exact", "keyframe", "encode"], default="exact")
+    parser.add_argument("--mode", choices=["exact", "smart", "keyframe", "encode"], default="exact")
     parser.add_argument("--status")
     parser.add_argument("--whole", action="store_true")
     parser.add_argument("--self-test", metavar="CUT_TOOL")

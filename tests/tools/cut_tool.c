@@ -2,7 +2,7 @@
 /*
  * Cut a file without mount and worker: the media library and a command line.
  *
- *     cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS [START-END,…] [strict] [FIELD=VALUE…]
+ *     cut_tool SOURCE OUTDIR exact|smart|keyframe|encode SECONDS MAXCLIPS [START-END,…] [strict] [FIELD=VALUE…]
  *
  * FIELD: parts aspect width height fit quality preset, as in a request; strict alone.
  *
@@ -117,8 +117,8 @@ int main(int argc, char **argv)
 
 	if (argc < 6 || cut_mode_from_name(argv[3], &mode) < 0) {
 		fprintf(stderr,
-			"usage: cut_tool SOURCE OUTDIR exact|keyframe|encode SECONDS MAXCLIPS "
-			"[START-END,…] [FIELD=VALUE…]\n");
+			"usage: cut_tool SOURCE OUTDIR exact|smart|keyframe|encode SECONDS "
+			"MAXCLIPS [START-END,…] [strict] [FIELD=VALUE…]\n");
 		return 2;
 	}
 	fd = open(argv[1], O_RDONLY | O_CLOEXEC);

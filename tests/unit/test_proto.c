@@ -93,7 +93,7 @@ static void test_bad_orders(void)
 		{"{\"jobId\":\"a\",\"attempt\":4294967296,\"cut\":\"exact\",\"clipDurationUs\":1}",
 		 "attempt"},
 		{"{\"jobId\":\"a\",\"attempt\":1.5,\"cut\":\"exact\",\"clipDurationUs\":1}", "attempt"},
-		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"smart\",\"clipDurationUs\":1}", "cut"},
+		{"{\"jobId\":\"a\",\"attempt\":1,\"cut\":\"smooth\",\"clipDurationUs\":1}", "cut"},
 		{"{\"jobId\":\"../a\",\"attempt\":1,\"cut\":\"exact\",\"clipDurationUs\":1}", "jobId"},
 		{"{\"jobId\":\".a\",\"attempt\":1,\"cut\":\"exact\",\"clipDurationUs\":1}", "jobId"},
 		{"{\"jobId\":7,\"attempt\":1,\"cut\":\"exact\",\"clipDurationUs\":1}", "jobId"},

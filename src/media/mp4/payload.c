@@ -94,24 +94,33 @@ static int copy_range(struct payload_copy *copy, int64_t from, int64_t to, int64
 	return 0;
 }
 
-static bool is_spooled(const struct mp4_movie *movie, const struct mp4_range *range)
+int64_t mp4_payload_place(const struct mp4_movie *movie, const struct mp4_header *header,
+			  bool of_spool)
 {
-	return movie->spool_base && range->offset >= movie->spool_base;
+	int64_t place = header->payload_pos;
+
+	if (movie->is_spool_first == of_spool)
+		return place;
+	for (size_t i = 0; i < movie->n_ranges; i++)
+		if (mp4_range_is_spooled(movie, &movie->ranges[i]) != of_spool)
+			place += movie->ranges[i].length;
+	return place;
 }
 
 /* The ranges of one of the two files. */
 static int copy_ranges(const struct mp4_movie *movie, const struct mp4_header *header,
 		       struct payload_copy *copy, bool of_spool)
 {
-	int64_t to = header->payload_pos;
+	int64_t to = mp4_payload_place(movie, header, of_spool);
 	int r = 0;
 
 	for (size_t i = 0; i < movie->n_ranges && r == 0; i++) {
 		const struct mp4_range *range = &movie->ranges[i];
 
-		if (is_spooled(movie, range) == of_spool)
-			r = copy_range(copy, range->offset - (of_spool ? movie->spool_base : 0), to,
-				       range->length);
+		if (mp4_range_is_spooled(movie, range) != of_spool)
+			continue;
+		r = copy_range(copy, range->offset - (of_spool ? movie->spool_base : 0), to,
+			       range->length);
 		to += range->length;
 	}
 	free(copy->buffer);

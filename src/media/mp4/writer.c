@@ -460,6 +460,22 @@ static void put_all(struct header_state *state, struct buf *b, int64_t payload_b
 		put_be64(b, (uint64_t)payload_bytes + 16);
 }
 
+/* Each range's place in the payload. */
+static int place_ranges(struct header_state *state, bool of_spool, int64_t *bytes)
+{
+	const struct mp4_movie *movie = state->movie;
+
+	for (size_t i = 0; i < movie->n_ranges; i++) {
+		if (mp4_range_is_spooled(movie, &movie->ranges[i]) != of_spool)
+			continue;
+		state->range_starts[i] = *bytes;
+		if (__builtin_add_overflow(*bytes, movie->ranges[i].length, bytes) ||
+		    *bytes > INT64_MAX / 2)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int state_init(struct header_state *state, const struct mp4_movie *movie, int64_t *ret_bytes)
 {
 	int64_t bytes = 0;
@@ -474,10 +490,10 @@ static int state_init(struct header_state *state, const struct mp4_movie *movie,
 		if (r->offset < 0 || r->length < 0 ||
 		    (i && r->offset < movie->ranges[i - 1].offset + movie->ranges[i - 1].length))
 			return -EINVAL;
-		state->range_starts[i] = bytes;
-		if (__builtin_add_overflow(bytes, r->length, &bytes) || bytes > INT64_MAX / 2)
-			return -EINVAL;
 	}
+	if (place_ranges(state, movie->is_spool_first, &bytes) < 0 ||
+	    place_ranges(state, !movie->is_spool_first, &bytes) < 0)
+		return -EINVAL;
 	for (size_t i = 0; i < movie->n_tracks; i++)
 		if (!movie->tracks[i].n_samples || !movie->tracks[i].timescale ||
 		    movie->tracks[i].n_samples > INT32_MAX)

@@ -74,8 +74,15 @@ struct mp4_movie {
 	/* Ranges from this offset on are of a second file, and begin there at 0; 0: there are none.
 	 */
 	int64_t spool_base;
-	int spool_fd; /* borrowed */
+	int spool_fd;        /* borrowed */
+	bool is_spool_first; /* its ranges come before the source's, and are whole blocks */
 };
+
+static inline bool mp4_range_is_spooled(const struct mp4_movie *movie,
+					const struct mp4_range *range)
+{
+	return movie->spool_base && range->offset >= movie->spool_base;
+}
 
 struct mp4_header {
 	int64_t payload_pos; /* a multiple of MP4_BLOCK: where the first range goes */
@@ -100,6 +107,9 @@ int mp4_write_header(const struct mp4_movie *movie, int fd, struct mp4_header *r
  */
 int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
 		      int fd, void (*worked)(void *context, uint64_t bytes), void *context);
+/** Where the source's (or the spool's) first range goes; the others of its kind follow. */
+int64_t mp4_payload_place(const struct mp4_movie *movie, const struct mp4_header *header,
+			  bool of_spool);
 /** Only what lies in the second file: for a payload that is else written piece by piece. */
 int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *header, int fd,
 		      void (*worked)(void *context, uint64_t bytes), void *context);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finding avcC in an entry, its sets' ids, and writing it anew. Every length is bounded. */
+#include "avcc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "bytes.h"
+
+#define COUNT_BYTES        4  /* of entries, before the first */
+#define VISUAL_ENTRY_BYTES 86 /* a visual entry before its boxes, header included */
+#define SPS_ID_AT          4  /* behind the unit's header, profile, constraints and level */
+#define PPS_ID_AT          1
+#define IDS                32 /* of sequence parameter sets; those of pictures may be larger */
+
+/* Where things lie in a description. */
+struct place {
+	size_t avcc, avcc_len; /* the box's content */
+	size_t pps_count;      /* in it: behind the sequence parameter sets */
+	size_t end;            /* behind the picture parameter sets */
+	uint32_t used;         /* ids, as bits */
+};
+
+static int find_avcc(const uint8_t *stsd, size_t len, struct place *ret)
+{
+	size_t at = COUNT_BYTES + VISUAL_ENTRY_BYTES, entry_end;
+
+	if (len < at || get_be32(stsd) != 1 || get_be32(stsd + COUNT_BYTES) > len - COUNT_BYTES)
+		return -EBADMSG;
+	entry_end = COUNT_BYTES + get_be32(stsd + COUNT_BYTES);
+	while (at + 8 <= entry_end) {
+		uint32_t size = get_be32(stsd + at);
+
+		if (size < 8 || size > entry_end - at)
+			break;
+		if (get_be32(stsd + at + 4) == FOURCC('a', 'v', 'c', 'C')) {
+			ret->avcc = at + 8;
+			ret->avcc_len = size - 8;
+			return 0;
+		}
+		at += size;
+	}
+	return -EBADMSG;
+}
+
+/* An Exp-Golomb number below 255 at the start of these bytes; UINT32_MAX: none. */
+static uint32_t small_number(const uint8_t *data, size_t len)
+{
+	uint32_t bits = 0;
+	unsigned int zeros = 0;
+
+	for (size_t i = 0; i < 4; i++)
+		bits = bits << 8 | (i < len ? data[i] : 0);
+	while (zeros < 8 && !(bits >> (31 - zeros) & 1))
+		zeros++;
+	if (zeros == 8)
+		return UINT32_MAX;
+	return (bits >> (31 - 2 * zeros)) - 1;
+}
+
+/* Step over `n` sets that begin at *at, and note their ids. */
+static int read_sets(const uint8_t *avcc, size_t len, unsigned int n, size_t id_at, size_t *at,
+		     uint32_t *used)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		size_t size;
+		uint32_t id;
+
+		if (len - *at < 2)
+			return -EBADMSG;
+		size = get_be16(avcc + *at);
+		*at += 2;
+		if (size > len - *at || size <= id_at)
+			return -EBADMSG;
+		id = small_number(avcc + *at + id_at, size - id_at);
+		if (id < IDS)
+			*used |= 1u << id;
+		*at += size;
+	}
+	return 0;
+}
+
+static int read_place(const uint8_t *stsd, size_t len, struct place *ret)
+{
+	struct place place = {0};
+	const uint8_t *avcc;
+	size_t at = 6;
+	int r = find_avcc(stsd, len, &place);
+
+	if (r < 0)
+		return r;
+	avcc = stsd + place.avcc;
+	if (place.avcc_len < 7 || avcc[0] != 1)
+		return -EBADMSG;
+	r = read_sets(avcc, place.avcc_len, avcc[5] & 31, SPS_ID_AT, &at, &place.used);
+	if (r < 0 || at >= place.avcc_len)
+		return -EBADMSG;
+	place.pps_count = at++;
+	r = read_sets(avcc, place.avcc_len, avcc[place.pps_count], PPS_ID_AT, &at, &place.used);
+	if (r < 0)
+		return r;
+	place.end = at;
+	*ret = place;
+	return 0;
+}
+
+int avcc_read(const uint8_t *stsd, size_t len, struct avcc_info *ret)
+{
+	struct place place;
+	int r = read_place(stsd, len, &place);
+
+	if (r < 0)
+		return r;
+	ret->length_bytes = (stsd[place.avcc + 4] & 3) + 1u;
+	if (ret->length_bytes == 3)
+		return -EBADMSG;
+	/* 0 is what most pictures name that come with sets of their own. */
+	for (ret->free_id = 1; ret->free_id < IDS; ret->free_id++)
+		if (!(place.used >> ret->free_id & 1))
+			return 0;
+	return -ENOSPC;
+}
+
+static void put_set(struct buf *b, const uint8_t *set, size_t len)
+{
+	put_be16(b, (unsigned int)len);
+	buf_add(b, set, len);
+}
+
+int avcc_add(const uint8_t *stsd, size_t len, const struct avcc_sets *sets, struct buf *ret)
+{
+	struct place place;
+	const uint8_t *avcc;
+	size_t more = 4 + sets->sps_len + sets->pps_len, start = ret->len;
+	int r = read_place(stsd, len, &place);
+
+	if (r < 0)
+		return r;
+	avcc = stsd + place.avcc;
+	if ((avcc[5] & 31) == 31 || avcc[place.pps_count] == 255 || sets->sps_len > UINT16_MAX ||
+	    sets->pps_len > UINT16_MAX)
+		return -EBADMSG;
+	buf_add(ret, stsd, place.avcc);
+	buf_add(ret, avcc, 5);
+	put_u8(ret, avcc[5] + 1u);
+	buf_add(ret, avcc + 6, place.pps_count - 6);
+	put_set(ret, sets->sps, sets->sps_len);
+	put_u8(ret, avcc[place.pps_count] + 1u);
+	buf_add(ret, avcc + place.pps_count + 1, place.end - place.pps_count - 1);
+	put_set(ret, sets->pps, sets->pps_len);
+	buf_add(ret, avcc + place.end, len - place.avcc - place.end);
+	if (buf_error(ret) < 0)
+		return -ENOMEM;
+	/* The box and the entry around it have grown. */
+	set_be32((uint8_t *)ret->data + start + place.avcc - 8,
+		 (uint32_t)(place.avcc_len + 8 + more));
+	set_be32((uint8_t *)ret->data + start + COUNT_BYTES,
+		 (uint32_t)(get_be32(stsd + COUNT_BYTES) + more));
+	return 0;
+}

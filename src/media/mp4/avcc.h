@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The parameter sets of H.264 in a sample entry (avcC, ISO/IEC 14496-15), and a second pair beside
+ * them: a track can then hold pictures of two encoders. No libav, no I/O.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storyclip/common/buf.h"
+
+struct avcc_info {
+	unsigned int length_bytes; /* of the number before each NAL unit: 1, 2 or 4 */
+	unsigned int free_id;      /* that neither a sequence nor a picture parameter set has */
+};
+
+struct avcc_sets {
+	const uint8_t *sps, *pps; /* NAL units */
+	size_t sps_len, pps_len;
+};
+
+/**
+ * @param stsd  a track's description, as in struct mp4_out_track
+ * @return 0, -EBADMSG (there is no avcC, or it is damaged), -ENOSPC (no id is free)
+ */
+int avcc_read(const uint8_t *stsd, size_t len, struct avcc_info *ret);
+
+/** The same description with one more pair of sets. @return 0, -ENOMEM, -EBADMSG */
+int avcc_add(const uint8_t *stsd, size_t len, const struct avcc_sets *sets, struct buf *ret);

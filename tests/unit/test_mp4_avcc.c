@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A second pair of parameter sets in avcC: ids, sizes, and nothing else changed. */
+#include "../../src/media/mp4/avcc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../../src/media/mp4/bytes.h"
+#include "../../src/media/mp4/entry.h"
+#include "check.h"
+
+/* Units whose ids are the Exp-Golomb numbers that follow their fixed bytes. */
+#define SPS(id_byte) 0x67, 100, 0, 31, id_byte, 0xaa
+#define PPS(id_byte) 0x68, id_byte, 0xbb
+#define ID_0         0x80
+#define ID_1         0x40
+#define ID_2         0x60
+#define ID_30        0x07, 0xc0
+/* Behind the sets: what avcC of profile High says of the format. */
+#define TAIL 0xfd, 0xf8, 0xf8, 0
+
+static void build(const uint8_t *avcc, size_t len, struct buf *ret)
+{
+	const struct entry_avc entry = {.width = 64,
+					.height = 48,
+					.pixel_width = 4,
+					.pixel_height = 3,
+					.avcc = avcc,
+					.avcc_len = len,
+					.primaries = 1,
+					.transfer = 1,
+					.matrix = 1};
+
+	REQUIRE(entry_build_avc(&entry, ret) == 0);
+}
+
+static const struct {
+	const char *what;
+	uint8_t avcc[48];
+	size_t len;
+	int result;
+	unsigned int length_bytes, free_id;
+} rows[] = {
+	{"one pair", {1, 100, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0), 1, 0, 3, PPS(ID_0), TAIL}, 24, 0, 4, 1},
+	{"id 1 is a sequence's", {1, 100, 0, 31, 0xfd, 0xe1, 0, 6, SPS(ID_1), 1, 0, 3, PPS(ID_0)}, 20, 0, 2, 2},
+	{"id 1 is a picture's", {1, 66, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0), 2, 0, 3, PPS(ID_0), 0, 3, PPS(ID_1)}, 25, 0, 4, 2},
+	{"two pairs", {1, 66, 0, 31, 0xff, 0xe2, 0, 6, SPS(ID_0), 0, 6, SPS(ID_1), 1, 0, 3, PPS(ID_2)}, 28, 0, 4, 3},
+	{"a large id", {1, 66, 0, 31, 0xff, 0xe1, 0, 7, 0x67, 66, 0, 31, ID_30, 0xaa, 1, 0, 3, PPS(ID_0)}, 21, 0, 4, 1},
+	{"without sets, as avc3", {1, 66, 0, 31, 0xff, 0xe0, 0}, 7, 0, 4, 1},
+	{"lengths of three bytes", {1, 66, 0, 31, 0xfe, 0xe0, 0}, 7, -EBADMSG, 0, 0},
+	{"cut off", {1, 66, 0, 31, 0xff, 0xe1, 0, 60, SPS(ID_0)}, 14, -EBADMSG, 0, 0},
+	{"no picture's set", {1, 66, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0)}, 14, -EBADMSG, 0, 0},
+};
+
+static void test_read(void)
+{
+	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
+		auto_buf struct buf stsd = BUF_EMPTY;
+		struct avcc_info info = {0};
+		int r, before = check_failures;
+
+		build(rows[i].avcc, rows[i].len, &stsd);
+		r = avcc_read((const uint8_t *)stsd.data, stsd.len, &info);
+		CHECK_INT(r, rows[i].result);
+		if (rows[i].result == 0) {
+			CHECK_INT(info.length_bytes, rows[i].length_bytes);
+			CHECK_INT(info.free_id, rows[i].free_id);
+		}
+		if (check_failures != before)
+			fprintf(stderr, "row: %s\n", rows[i].what);
+	}
+}
+
+static void test_add(void)
+{
+	static const uint8_t sps[] = {SPS(ID_1)}, pps[] = {PPS(ID_1)};
+	static const uint8_t want[] = {1, 100, 0, 31, 0xff, 0xe2, 0, 6, SPS(ID_0), 0, 6, SPS(ID_1),
+				       2, 0, 3, PPS(ID_0), 0, 3, PPS(ID_1), TAIL};
+	const struct avcc_sets sets = {sps, pps, sizeof(sps), sizeof(pps)};
+	auto_buf struct buf stsd = BUF_EMPTY, wanted = BUF_EMPTY, got = BUF_EMPTY;
+	struct avcc_info info;
+
+	build(rows[0].avcc, rows[0].len, &stsd);
+	build(want, sizeof(want), &wanted);
+	CHECK_INT(avcc_add((const uint8_t *)stsd.data, stsd.len, &sets, &got), 0);
+	/* The very entry that would have been built with both. */
+	REQUIRE(got.len == wanted.len);
+	CHECK(!memcmp(got.data, wanted.data, got.len));
+	CHECK_INT(avcc_read((const uint8_t *)got.data, got.len, &info), 0);
+	CHECK_INT(info.free_id, 2);
+}
+
+/* Every id is taken; and bytes that are anything. */
+static void test_hostile(void)
+{
+	auto_buf struct buf stsd = BUF_EMPTY;
+	uint8_t avcc[6 + 31 * 8 + 1 + 3 * 6], *p = avcc;
+	struct avcc_info info;
+	uint64_t state = 1;
+
+	memcpy(p, (const uint8_t[]){1, 66, 0, 31, 0xff, 0xff}, 6);
+	p += 6;
+	for (unsigned int id = 1; id <= 31; id++) {
+		unsigned int bits = 0;
+
+		while ((id + 1) >> (bits + 1))
+			bits++;
+		memcpy(p, (const uint8_t[]){0, 6, 0x67, 66, 0, 31}, 6);
+		p[6] = (uint8_t)((id + 1) << (15 - 2 * bits) >> 8);
+		p[7] = (uint8_t)((id + 1) << (15 - 2 * bits));
+		p += 8;
+	}
+	*p++ = 0;
+	build(avcc, (size_t)(p - avcc), &stsd);
+	CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, &info), -ENOSPC);
+	for (int round = 0; round < 200000; round++) {
+		uint8_t bytes[200];
+		auto_buf struct buf out = BUF_EMPTY;
+		const struct avcc_sets sets = {rows[0].avcc, rows[0].avcc, 4, 4};
+		size_t len = stsd.len < sizeof(bytes) ? stsd.len : sizeof(bytes);
+
+		memcpy(bytes, stsd.data, len);
+		for (int i = 0; i < 3; i++) {
+			state = state * 6364136223846793005u + 1442695040888963407u;
+			bytes[(state >> 33) % len] = (uint8_t)(state >> 24);
+		}
+		len = (state >> 50) % 4 ? len : (state >> 40) % len;
+		if (avcc_read(bytes, len, &info) == 0)
+			CHECK(info.free_id > 0 && info.free_id < 32);
+		avcc_add(bytes, len, &sets, &out);
+	}
+}
+
+int main(void)
+{
+	test_read();
+	test_add();
+	test_hostile();
+	return check_result();
+}
