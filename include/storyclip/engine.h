@@ -165,10 +165,10 @@ int engine_sources_each(struct engine *engine,
 int engine_snapshot(struct engine *engine, const char *job_id, struct job_snapshot *ret);
 /** Only whether it exists, its owner and times (store.h): cheaper. Same returns. */
 int engine_brief(struct engine *engine, const char *job_id, struct job_brief *ret);
-/** As store_jobs_page() and store_jobs_page_of(). */
-int engine_jobs_page(struct engine *engine, int64_t after, struct job_list_row *rows, size_t n);
-int engine_jobs_page_of(struct engine *engine, enum job_state state, int64_t after,
-			struct job_list_row *rows, size_t n);
+/** As store_job_names() and store_job_names_of(). */
+int engine_job_names(struct engine *engine, int64_t after, struct job_name_row *rows, size_t n);
+int engine_job_names_of(struct engine *engine, enum job_state state, int64_t after,
+			struct job_name_row *rows, size_t n);
 int engine_newest_of_upload(struct engine *engine, const char *upload_id, char ret[JOB_ID_SIZE]);
 int engine_upload_ids_page(struct engine *engine, int64_t after, struct upload_id_row *rows, size_t n);
 

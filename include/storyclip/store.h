@@ -173,9 +173,19 @@ struct job_list_row {
 /** Up to n rows with cookie > after, in order of cookie. @return how many, or a negative errno */
 int store_jobs_page(struct store *store, int64_t after, struct job_list_row *rows, size_t n);
 
-/** The same of the jobs in one state. */
-int store_jobs_page_of(struct store *store, enum job_state state, int64_t after,
-		       struct job_list_row *rows, size_t n);
+/** What a listing shows of a job: read from small indexes, never from its wide row. */
+struct job_name_row {
+	int64_t cookie; /* as in struct job_list_row */
+	int64_t created_at;
+	uid_t owner_uid;
+	gid_t owner_gid;
+	char id[JOB_ID_SIZE];
+};
+/** Pages of all jobs, as store_jobs_page(). */
+int store_job_names(struct store *store, int64_t after, struct job_name_row *rows, size_t n);
+/** The same of the jobs in one state; only cookie and id are filled in. */
+int store_job_names_of(struct store *store, enum job_state state, int64_t after,
+		       struct job_name_row *rows, size_t n);
 
 /**
  * The job that a request of this uid with this idempotencyKey made.

@@ -86,15 +86,15 @@ int engine_brief(struct engine *engine, const char *job_id, struct job_brief *re
 	return job ? 0 : store_job_brief(engine->deps.store, job_id, ret);
 }
 
-int engine_jobs_page(struct engine *engine, int64_t after, struct job_list_row *rows, size_t n)
+int engine_job_names(struct engine *engine, int64_t after, struct job_name_row *rows, size_t n)
 {
-	return store_jobs_page(engine->deps.store, after, rows, n);
+	return store_job_names(engine->deps.store, after, rows, n);
 }
 
-int engine_jobs_page_of(struct engine *engine, enum job_state state, int64_t after,
-			struct job_list_row *rows, size_t n)
+int engine_job_names_of(struct engine *engine, enum job_state state, int64_t after,
+			struct job_name_row *rows, size_t n)
 {
-	return store_jobs_page_of(engine->deps.store, state, after, rows, n);
+	return store_job_names_of(engine->deps.store, state, after, rows, n);
 }
 
 int engine_newest_of_upload(struct engine *engine, const char *upload_id, char ret[JOB_ID_SIZE])

@@ -12,9 +12,8 @@
 #include <sys/stat.h>
 
 #include "fs_state.h"
+#include "jobs.h"
 #include "reply.h"
-
-#define STATUS_PAGE 64
 
 /* A state's directory, or a job's link in it. */
 struct status_node {
@@ -30,13 +29,9 @@ static struct status_node *status_node_of(struct node *node)
 	return (struct status_node *)node;
 }
 
-static uint64_t status_ino(enum job_state state, const char *id)
+static uint64_t status_ino(struct node *dir, enum job_state state, const char *id)
 {
-	char path[JOB_ID_SIZE + 32];
-
-	snprintf(path, sizeof(path), "by-status/%s%s%.*s", job_state_name(state), id ? "/" : "",
-		 JOB_ID_MAX, id ? id : "");
-	return node_virtual_ino(path);
+	return node_virtual_ino_in(dir->ino, id ? id : job_state_name(state));
 }
 
 /* The node of a name in dir, with a reference; a new one when there is none. */
@@ -58,7 +53,7 @@ static int status_node_get(struct fs *fs, struct node *dir, const struct node_ki
 			return -ENOMEM;
 		fresh->state = state;
 		snprintf(fresh->name, sizeof(fresh->name), "%s", key.name);
-		node_init(fs, &fresh->node, kind, status_ino(state, id), dir);
+		node_init(fs, &fresh->node, kind, status_ino(dir, state, id), dir);
 		key.name = fresh->name;
 		lock_acquire(&fs->tree.lock);
 		node = node_find_locked(&fs->tree, &key);
@@ -159,37 +154,33 @@ static void status_dir_lookup(struct fs *fs, fuse_req_t req, struct node *dir, c
 		reply_node(fs, req, node, TIMEOUT_NONE); /* -ENOENT when it is not in that state */
 }
 
+static int status_dir_page(struct listing *l, struct node *dir, int64_t after, void *rows, size_t n)
+{
+	return engine_job_names_of(l->fs->engine, status_node_of(dir)->state, after, rows, n);
+}
+
+static size_t status_dir_add(struct listing *l, struct node *dir, const void *rows, size_t n)
+{
+	const struct job_name_row *row = rows;
+	size_t i = 0;
+
+	while (i < n && listing_add(l, row[i].id, node_virtual_ino_in(dir->ino, row[i].id), S_IFLNK,
+				    (off_t)row[i].cookie + 2))
+		i++;
+	return i;
+}
+
 static void status_dir_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size,
 			       off_t off, struct fuse_file_info *fi, bool is_plus)
 {
-	enum job_state state = status_node_of(dir)->state;
-	struct job_list_row rows[STATUS_PAGE];
-	int64_t after = off < 2 ? 0 : off - 2;
-	struct listing l;
-	int n = STATUS_PAGE;
-	int r = listing_init(&l, fs, req, size, is_plus);
+	static const struct paged_listing paged = {
+		.row_size = sizeof(struct job_name_row),
+		.page = status_dir_page,
+		.cookie = job_name_cookie,
+		.add = status_dir_add,
+	};
 
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (off < 2)
-		listing_add_dots(&l, dir, off);
-	while (!l.is_full && n == STATUS_PAGE) {
-		n = engine_jobs_page_of(fs->engine, state, after, rows, STATUS_PAGE);
-		for (int i = 0; i < n; i++) {
-			if (!listing_add(&l, rows[i].id, status_ino(state, rows[i].id), S_IFLNK,
-					 (off_t)rows[i].cookie + 2))
-				break;
-			after = rows[i].cookie;
-		}
-	}
-	if (n < 0 && !l.len) {
-		free(l.data);
-		fuse_reply_err(req, -n);
-		return;
-	}
-	listing_reply(&l);
+	listing_pages(fs, req, dir, size, off, is_plus, &paged);
 }
 
 static const struct node_kind status_dir_kind = {
@@ -230,7 +221,7 @@ static void by_status_readdir(struct fs *fs, fuse_req_t req, struct node *dir, s
 		listing_add_dots(&l, dir, off);
 	for (int state = off < 2 ? 0 : (int)off - 2; state < JOB_STATE_COUNT && !l.is_full; state++)
 		listing_add(&l, job_state_name((enum job_state)state),
-			    status_ino((enum job_state)state, NULL), S_IFDIR, (off_t)state + 3);
+			    status_ino(dir, (enum job_state)state, NULL), S_IFDIR, (off_t)state + 3);
 	listing_reply(&l);
 }
 

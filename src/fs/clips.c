@@ -12,8 +12,6 @@
 #include "jobs.h"
 #include "reply.h"
 
-#define CLIPS_PAGE 32
-
 struct clip_node {
 	struct node node; /* parent: the job's clips/ */
 	struct clip_info info;
@@ -277,28 +275,41 @@ static bool clips_list_row(struct listing *l, struct node *dir, const struct cli
 	return listing_add_node(l, info->filename, &clip->node, TIMEOUT_STABLE, next);
 }
 
+static int clips_page(struct listing *l, struct node *dir, int64_t after, void *rows, size_t n)
+{
+	struct job_dir *job = job_of(dir);
+
+	if (atomic_load(&job->is_removed))
+		return 0;
+	return engine_clips_page(l->fs->engine, job->id, (unsigned int)after, rows, n);
+}
+
+static int64_t clips_cookie(const void *row)
+{
+	return ((const struct clip_info *)row)->number;
+}
+
+static size_t clips_add(struct listing *l, struct node *dir, const void *rows, size_t n)
+{
+	const struct clip_info *row = rows;
+	size_t i = 0;
+
+	while (i < n && clips_list_row(l, dir, &row[i]))
+		i++;
+	return i;
+}
+
 static void clips_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
 			  struct fuse_file_info *fi, bool is_plus)
 {
-	struct clip_info clips[CLIPS_PAGE];
-	unsigned int after = off < 2 ? 0 : (unsigned int)(off - 2);
-	struct job_dir *job = job_of(dir);
-	struct listing l;
-	int n = CLIPS_PAGE;
-	int r = listing_init(&l, fs, req, size, is_plus);
+	static const struct paged_listing paged = {
+		.row_size = sizeof(struct clip_info),
+		.page = clips_page,
+		.cookie = clips_cookie,
+		.add = clips_add,
+	};
 
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (off < 2)
-		listing_add_dots(&l, dir, off);
-	while (!l.is_full && n == CLIPS_PAGE && !atomic_load(&job->is_removed)) {
-		n = engine_clips_page(fs->engine, job->id, after, clips, CLIPS_PAGE);
-		for (int i = 0; i < n && clips_list_row(&l, dir, &clips[i]); i++)
-			after = clips[i].number;
-	}
-	listing_reply(&l);
+	listing_pages(fs, req, dir, size, off, is_plus, &paged);
 }
 
 static int clips_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)

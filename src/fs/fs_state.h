@@ -53,6 +53,7 @@ struct fs {
 	struct fs_counters counters;
 	struct fs_metrics metrics; /* lock-free */
 	atomic_uint_fast64_t changes; /* of any job: rises when one can be seen */
+	atomic_uint_fast64_t removals; /* of jobs: rises before their nodes are looked for */
 	atomic_llong jobs_mtime; /* wall ms: a job came or went */
 	atomic_bool is_jobs_looked; /* the kernel may know jobs_mtime, set before it is read */
 	atomic_bool is_draining; /* the loop has ended: what cannot be answered at once is refused */

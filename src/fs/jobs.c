@@ -10,8 +10,6 @@
 #include "fs_state.h"
 #include "reply.h"
 
-#define JOBS_PAGE 64
-
 struct job_dir *job_of(struct node *node)
 {
 	while (node->kind != &job_dir_kind)
@@ -43,15 +41,14 @@ static struct job_dir *job_find_locked(struct fs *fs, const char *id)
 
 static int job_create(struct fs *fs, const char *id, struct job_dir **ret)
 {
-	struct job_dir *job = calloc(1, sizeof(*job));
-	char path[JOB_ID_SIZE + 8];
+	size_t len = strlen(id);
+	struct job_dir *job = calloc(1, sizeof(*job) + len + 1);
 
 	if (!job)
 		return -ENOMEM;
-	snprintf(job->id, sizeof(job->id), "%s", id);
-	snprintf(path, sizeof(path), "jobs/%s", id);
-	row_dir_init(fs, &job->dir, &job_dir_kind, node_virtual_ino(path), fs->jobs, tree_job_rows,
-		     tree_job_rows_count);
+	memcpy(job->id, id, len + 1);
+	row_dir_init(fs, &job->dir, &job_dir_kind, node_virtual_ino_in(fs->jobs->ino, id), fs->jobs,
+		     tree_job_rows, tree_job_rows_count);
 	job->dir.job = job;
 	*ret = job;
 	return 0;
@@ -90,6 +87,18 @@ static int job_find_or_create(struct fs *fs, const char *id, struct job_dir **re
 	return 0;
 }
 
+/* From then on constant, so others may read it without the lock. */
+static void job_fill(struct fs *fs, struct job_dir *job, uid_t uid, gid_t gid, int64_t created_at)
+{
+	lock_acquire(&fs->tree.lock);
+	if (!job->created_at) {
+		job->uid = uid;
+		job->gid = gid;
+		job->created_at = created_at ? created_at : 1;
+	}
+	lock_release(&fs->tree.lock);
+}
+
 /*
  * The node of a job that exists, with a reference. The engine's listener can find the node before
  * the engine is asked about the job, so no change after the answer is missed.
@@ -120,13 +129,7 @@ static int job_get(struct fs *fs, const char *id, struct job_dir **ret)
 	/* The kernel knows no name in it yet, or was told of this version. */
 	if (!job->created_at)
 		job_set_told(job, brief.version);
-	lock_acquire(&fs->tree.lock);
-	if (!job->created_at) { /* from then on constant, so others may read it without the lock */
-		job->uid = brief.owner_uid;
-		job->gid = brief.owner_gid;
-		job->created_at = brief.created_at ? brief.created_at : 1;
-	}
-	lock_release(&fs->tree.lock);
+	job_fill(fs, job, brief.owner_uid, brief.owner_gid, brief.created_at);
 	*ret = job;
 	return 0;
 }
@@ -145,6 +148,8 @@ void jobs_changed(void *context, const char *job_id, uint64_t version, unsigned 
 	struct job_dir *job;
 
 	atomic_fetch_add(&fs->changes, 1); /* before anybody is told */
+	if (what & JOB_CHANGED_REMOVED)
+		atomic_fetch_add(&fs->removals, 1); /* before the node is looked for */
 	if (what & (JOB_CHANGED_CREATED | JOB_CHANGED_REMOVED)) {
 		atomic_store(&fs->jobs_mtime, clock_wall_ms(fs->deps.clock));
 		if (atomic_load(&fs->is_jobs_looked))
@@ -267,6 +272,7 @@ static void job_detach(struct fs *fs, struct node *node)
 
 static void job_destroy(struct fs *fs, struct node *node)
 {
+	free(row_dir_of(node)->children);
 	free(row_dir_of(node)->job);
 }
 
@@ -293,47 +299,71 @@ static void jobs_lookup(struct fs *fs, fuse_req_t req, struct node *dir, const c
 		reply_node(fs, req, &job->dir.node, TIMEOUT_STABLE);
 }
 
-static bool jobs_list_row(struct listing *l, const struct job_list_row *row)
+int64_t job_name_cookie(const void *row)
+{
+	return ((const struct job_name_row *)row)->cookie;
+}
+
+/*
+ * The node of a row of a page. That job may have been removed since the page was read: then either
+ * that has been counted, and the engine is asked, or whoever removes it will find the node.
+ */
+static int job_get_listed(struct listing *l, const struct job_name_row *row, struct job_dir **ret)
+{
+	struct fs *fs = l->fs;
+	int r = job_find_or_create(fs, row->id, ret);
+
+	if (r < 0)
+		return r;
+	atomic_store(&(*ret)->is_looked, true);
+	if (atomic_load(&fs->removals) == l->removals) {
+		job_fill(fs, *ret, row->owner_uid, row->owner_gid, row->created_at);
+		return 0;
+	}
+	node_unref(fs, &(*ret)->dir.node);
+	return job_get(fs, row->id, ret);
+}
+
+static bool jobs_list_row(struct listing *l, struct node *dir, const struct job_name_row *row)
 {
 	off_t next = (off_t)row->cookie + 2;
 	struct job_dir *job;
-	char path[JOB_ID_SIZE + 8];
 
 	if (l->is_plus) {
-		if (job_get(l->fs, row->id, &job) < 0)
+		if (job_get_listed(l, row, &job) < 0)
 			return true; /* removed meanwhile */
 		return listing_add_node(l, row->id, &job->dir.node, TIMEOUT_STABLE, next);
 	}
-	snprintf(path, sizeof(path), "jobs/%.*s", JOB_ID_MAX, row->id);
-	return listing_add(l, row->id, node_virtual_ino(path), S_IFDIR, next);
+	return listing_add(l, row->id, node_virtual_ino_in(dir->ino, row->id), S_IFDIR, next);
+}
+
+static int jobs_page(struct listing *l, struct node *dir, int64_t after, void *rows, size_t n)
+{
+	l->removals = atomic_load(&l->fs->removals);
+	return engine_job_names(l->fs->engine, after, rows, n);
+}
+
+static size_t jobs_add(struct listing *l, struct node *dir, const void *rows, size_t n)
+{
+	const struct job_name_row *row = rows;
+	size_t i = 0;
+
+	while (i < n && jobs_list_row(l, dir, &row[i]))
+		i++;
+	return i;
 }
 
 static void jobs_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
 			 struct fuse_file_info *fi, bool is_plus)
 {
-	struct job_list_row rows[JOBS_PAGE];
-	int64_t after = off < 2 ? 0 : off - 2;
-	struct listing l;
-	int n = JOBS_PAGE;
-	int r = listing_init(&l, fs, req, size, is_plus);
+	static const struct paged_listing paged = {
+		.row_size = sizeof(struct job_name_row),
+		.page = jobs_page,
+		.cookie = job_name_cookie,
+		.add = jobs_add,
+	};
 
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (off < 2)
-		listing_add_dots(&l, dir, off);
-	while (!l.is_full && n == JOBS_PAGE) {
-		n = engine_jobs_page(fs->engine, after, rows, JOBS_PAGE);
-		for (int i = 0; i < n && jobs_list_row(&l, &rows[i]); i++)
-			after = rows[i].cookie;
-	}
-	if (n < 0 && !l.len) {
-		free(l.data);
-		fuse_reply_err(req, -n);
-		return;
-	}
-	listing_reply(&l);
+	listing_pages(fs, req, dir, size, off, is_plus, &paged);
 }
 
 static int jobs_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)

@@ -14,7 +14,6 @@ struct clip_node;
 struct job_dir {
 	struct row_dir dir; /* dir.looked is about the rows */
 	/* constant */
-	char id[JOB_ID_SIZE];
 	uid_t uid;
 	gid_t gid;
 	int64_t created_at;
@@ -30,11 +29,14 @@ struct job_dir {
 	bool is_queued;
 	unsigned int changed; /* JOB_CHANGED_… */
 	unsigned int dropped; /* rows, a bit each */
+	char id[];            /* constant; its length, since there may be very many of these */
 };
 
 extern const struct node_kind jobs_kind;    /* jobs/ */
 extern const struct node_kind job_dir_kind; /* jobs/<id> */
 
+/** paged_listing.cookie of struct job_name_row. */
+int64_t job_name_cookie(const void *row);
 /** Raise job->told. */
 void job_set_told(struct job_dir *job, uint64_t version);
 /** The engine's listener: see struct engine_listener. */

@@ -138,7 +138,6 @@ static int upload_link_get(struct fs *fs, struct node *dir, const char *name, co
 	struct node_key key = {.owner = dir, .name = name};
 	struct upload_link *fresh;
 	struct node *node;
-	char path[256 + 16];
 
 	lock_acquire(&fs->tree.lock);
 	node = node_find_locked(&fs->tree, &key);
@@ -155,8 +154,8 @@ static int upload_link_get(struct fs *fs, struct node *dir, const char *name, co
 			return -ENOMEM;
 		}
 		snprintf(fresh->name, sizeof(fresh->name), "%s", name);
-		snprintf(path, sizeof(path), "by-upload/%s", name);
-		node_init(fs, &fresh->node, &upload_link_kind, node_virtual_ino(path), dir);
+		node_init(fs, &fresh->node, &upload_link_kind, node_virtual_ino_in(dir->ino, name),
+			  dir);
 		key.name = fresh->name;
 		lock_acquire(&fs->tree.lock);
 		node = node_find_locked(&fs->tree, &key);
@@ -242,36 +241,50 @@ static void by_upload_lookup(struct fs *fs, fuse_req_t req, struct node *dir, co
 		reply_node(fs, req, node, TIMEOUT_NONE); /* -ENOENT when it has no job */
 }
 
+static int by_upload_page(struct listing *l, struct node *dir, int64_t after, void *rows, size_t n)
+{
+	return engine_upload_ids_page(l->fs->engine, after, rows, n);
+}
+
+static int64_t by_upload_cookie(const void *row)
+{
+	return ((const struct upload_id_row *)row)->cookie;
+}
+
+/* Where it leads may change at any time, so the kernel is to keep nothing. */
+static size_t by_upload_add(struct listing *l, struct node *dir, const void *rows, size_t n)
+{
+	const struct upload_id_row *row = rows;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		char name[256];
+
+		view_upload_name(row[i].upload_id, name);
+		if (!listing_add(l, name, node_virtual_ino_in(dir->ino, name), S_IFLNK,
+				 (off_t)row[i].cookie + 2))
+			break;
+	}
+	return i;
+}
+
+static void by_upload_finish(void *row)
+{
+	free(((struct upload_id_row *)row)->upload_id);
+}
+
 static void by_upload_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size,
 			      off_t off, struct fuse_file_info *fi, bool is_plus)
 {
-	struct upload_id_row rows[UPLOADS_PAGE];
-	int64_t after = off < 2 ? 0 : off - 2;
-	struct listing l;
-	int n = UPLOADS_PAGE;
-	int r = listing_init(&l, fs, req, size, is_plus);
+	static const struct paged_listing paged = {
+		.row_size = sizeof(struct upload_id_row),
+		.page = by_upload_page,
+		.cookie = by_upload_cookie,
+		.add = by_upload_add,
+		.finish = by_upload_finish,
+	};
 
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	if (off < 2)
-		listing_add_dots(&l, dir, off);
-	while (!l.is_full && n == UPLOADS_PAGE) {
-		n = engine_upload_ids_page(fs->engine, after, rows, UPLOADS_PAGE);
-		for (int i = 0; i < n; i++) {
-			char path[256 + 16] = "by-upload/";
-			char *name = path + strlen(path);
-
-			view_upload_name(rows[i].upload_id, name);
-			/* Where it leads may change at any time, so nothing is to be kept. */
-			if (!l.is_full && listing_add(&l, name, node_virtual_ino(path), S_IFLNK,
-						      (off_t)rows[i].cookie + 2))
-				after = rows[i].cookie;
-			free(rows[i].upload_id);
-		}
-	}
-	listing_reply(&l);
+	listing_pages(fs, req, dir, size, off, is_plus, &paged);
 }
 
 static int by_upload_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)

@@ -71,9 +71,9 @@ static void raise_descriptor_limit(void)
 static int make_root_dirs(struct fs *fs)
 {
 	struct row_dir *root = &fs->root;
-	int r;
+	int r = row_dir_prepare(fs, root);
 
-	for (size_t i = 0; i < root->n_rows; i++) {
+	for (size_t i = 0; r == 0 && i < root->n_rows; i++) {
 		if (!S_ISDIR(root->rows[i].mode))
 			continue;
 		if (root->rows[i].get == incoming_get_root) {
@@ -344,5 +344,6 @@ void fs_destroy(struct fs *fs)
 	control_finish(&fs->control);
 	cond_finish(&fs->loop_cond);
 	lock_finish(&fs->loop_lock);
+	free(fs->root.children);
 	free(fs);
 }

@@ -219,9 +219,18 @@ void node_ref_to_lookup(struct fs *fs, struct node *node)
 	lock_release(&fs->tree.lock);
 }
 
+/* Bit 62 keeps it apart from the numbers of real files, and the sign bit stays clear. */
+static uint64_t to_ino(uint64_t h)
+{
+	return (mix(h, 7) & 0x3fffffffffffffffull) | 0x4000000000000000ull;
+}
+
 uint64_t node_virtual_ino(const char *path)
 {
-	/* Bit 62 keeps it apart from the numbers of real files, and the sign bit stays clear. */
-	return (mix(hash_string(0xcbf29ce484222325ull, path), 7) & 0x3fffffffffffffffull) |
-	       0x4000000000000000ull;
+	return to_ino(hash_string(0xcbf29ce484222325ull, path));
+}
+
+uint64_t node_virtual_ino_in(uint64_t dir_ino, const char *name)
+{
+	return to_ino(hash_string(mix(dir_ino, 0xcbf29ce484222325ull), name));
 }

@@ -145,3 +145,5 @@ void node_forget(struct fs *fs, struct node *node, uint64_t n);
 
 /** st_ino of a virtual name: the same at all times and in every mount of this ROOT. */
 uint64_t node_virtual_ino(const char *path);
+/** The same of a name in a directory with that number, and cheaper. */
+uint64_t node_virtual_ino_in(uint64_t dir_ino, const char *name);

@@ -96,7 +96,7 @@ static void tell_clips_dir(struct fs *fs, struct job_dir *job)
 	if (!(atomic_fetch_and(&job->dir.looked, ~(1u << index)) & (1u << index)))
 		return;
 	lock_acquire(&fs->tree.lock);
-	clips = job->dir.children[index];
+	clips = job->dir.children ? job->dir.children[index] : NULL;
 	if (clips)
 		clips->refs++;
 	lock_release(&fs->tree.lock);

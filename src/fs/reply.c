@@ -2,6 +2,7 @@
 /* Entries, attributes and listings, as the kernel wants them. Handler threads. */
 #include "reply.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,4 +118,50 @@ void listing_reply(struct listing *l)
 	fuse_reply_buf(l->req, l->data, l->len);
 	free(l->data);
 	l->data = NULL;
+}
+
+/* A page of rows lies on the stack. */
+#define PAGE_BYTES (32 * 1024)
+/* The least that an entry takes, with a name of some length, in either kind of listing. */
+#define ENTRY_BYTES 48
+#define PLUS_BYTES  176
+
+/* As many rows as there may be room for: those beyond it would be read in vain. */
+static size_t rows_wanted(const struct listing *l, size_t max)
+{
+	size_t n = (l->size - l->len) / (l->is_plus ? PLUS_BYTES : ENTRY_BYTES) + 1;
+
+	return n < max ? n : max;
+}
+
+void listing_pages(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
+		   bool is_plus, const struct paged_listing *paged)
+{
+	_Alignas(max_align_t) char rows[PAGE_BYTES];
+	size_t wanted, max = sizeof(rows) / paged->row_size;
+	int64_t after = off < 2 ? 0 : off - 2;
+	struct listing l;
+	int n;
+	int r = listing_init(&l, fs, req, size, is_plus);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (off < 2)
+		listing_add_dots(&l, dir, off);
+	do {
+		wanted = rows_wanted(&l, max);
+		n = paged->page(&l, dir, after, rows, wanted);
+		if (n > 0 && paged->add(&l, dir, rows, (size_t)n) == (size_t)n)
+			after = paged->cookie(rows + (size_t)(n - 1) * paged->row_size);
+		for (int i = 0; i < n && paged->finish; i++)
+			paged->finish(rows + (size_t)i * paged->row_size);
+	} while (!l.is_full && n == (int)wanted);
+	if (n < 0 && !l.len) {
+		free(l.data);
+		fuse_reply_err(req, -n);
+		return;
+	}
+	listing_reply(&l);
 }

@@ -27,6 +27,7 @@ struct listing {
 	char *data;
 	size_t len, size;
 	bool is_full;
+	uint64_t removals; /* of jobs, before the page was read */
 };
 
 int listing_init(struct listing *l, struct fs *fs, fuse_req_t req, size_t size, bool is_plus);
@@ -39,3 +40,18 @@ bool listing_add_node(struct listing *l, const char *name, struct node *node, do
 /** "." and "..", cookies 1 and 2. @return false when there is no room */
 bool listing_add_dots(struct listing *l, struct node *dir, off_t off);
 void listing_reply(struct listing *l);
+
+/** A directory whose entries come as pages of rows, in the order of a cookie that stays theirs. */
+struct paged_listing {
+	size_t row_size;
+	/** Up to n rows behind `after` (0: the first). @return how many, or a negative errno */
+	int (*page)(struct listing *l, struct node *dir, int64_t after, void *rows, size_t n);
+	int64_t (*cookie)(const void *row);
+	/** Add a page's rows from the first on, by listing_add() and its like; next of each is cookie + 2.
+	 *  @return how many there was room for */
+	size_t (*add)(struct listing *l, struct node *dir, const void *rows, size_t n);
+	void (*finish)(void *row); /* frees what a row owns; may be NULL */
+};
+/** Answer READDIR. The cookie of an entry is its row's + 2. */
+void listing_pages(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
+		   bool is_plus, const struct paged_listing *paged);

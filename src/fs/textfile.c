@@ -111,10 +111,11 @@ static struct text_node *text_current(struct fs *fs, struct row_dir *dir, unsign
 static struct text_node *text_install(struct fs *fs, struct row_dir *dir, unsigned int index,
 				      struct text_node *fresh, bool is_listed)
 {
-	struct node **place = &dir->children[index];
 	struct text_node *old;
+	struct node **place;
 
 	lock_acquire(&fs->tree.lock);
+	place = &dir->children[index];
 	old = text_of(*place);
 	if (old && old->version >= fresh->version) {
 		old->base.node.refs++;
@@ -144,6 +145,9 @@ int textfile_get_job(struct fs *fs, struct row_dir *dir, const struct tree_row *
 	struct job_brief brief;
 	int r;
 
+	r = row_dir_prepare(fs, dir);
+	if (r < 0)
+		return r;
 	/* First this, then the version: see textfile.h. */
 	atomic_fetch_or(&dir->looked, 1u << index);
 	r = job_brief_of(fs, job, &brief);

@@ -70,9 +70,29 @@ void row_dir_init(struct fs *fs, struct row_dir *dir, const struct node_kind *ki
 	dir->rows = rows;
 	dir->n_rows = n_rows;
 	dir->job = NULL;
-	memset(dir->children, 0, sizeof(dir->children));
+	dir->children = NULL;
 	atomic_init(&dir->looked, 0);
 	dir->pollers = (struct poll_list){0};
+}
+
+int row_dir_prepare(struct fs *fs, struct row_dir *dir)
+{
+	struct node **fresh;
+
+	lock_acquire(&fs->tree.lock);
+	fresh = dir->children;
+	lock_release(&fs->tree.lock);
+	if (fresh)
+		return 0;
+	fresh = calloc(dir->n_rows, sizeof(struct node *));
+	if (!fresh)
+		return -ENOMEM;
+	lock_acquire(&fs->tree.lock);
+	if (!dir->children)
+		dir->children = take_ptr(fresh);
+	lock_release(&fs->tree.lock);
+	free(fresh); /* somebody else was faster */
+	return 0;
 }
 
 const struct tree_row *row_find(const struct row_dir *dir, const char *name)
@@ -98,11 +118,15 @@ uint64_t row_ino(const struct row_dir *dir, const struct tree_row *row)
 
 int row_node_get(struct fs *fs, struct row_dir *dir, const struct tree_row *row, struct node **ret)
 {
-	struct node **place = &dir->children[row_index(dir, row)];
 	struct row_node *fresh;
+	struct node **place;
 	struct node *node;
+	int r = row_dir_prepare(fs, dir);
 
+	if (r < 0)
+		return r;
 	lock_acquire(&fs->tree.lock);
+	place = &dir->children[row_index(dir, row)];
 	node = *place;
 	if (node)
 		node->refs++;

@@ -42,7 +42,7 @@ struct row_dir {
 	size_t n_rows;
 	struct job_dir *job; /* the job whose directory it is, or NULL */
 	/* protected by fs.tree; not counted: a dying child takes itself off */
-	struct node *children[TREE_ROWS_MAX];
+	struct node **children; /* by row; made when one is looked up first */
 	/* One bit for each row: the kernel may know the newest version of it. Set before the version
 	   is read, cleared by the notify thread, which then tells the kernel. */
 	atomic_uint looked;
@@ -75,6 +75,8 @@ static inline unsigned int row_index(const struct row_dir *dir, const struct tre
 {
 	return (unsigned int)(row - dir->rows);
 }
+/** See that there is room for children. Without the lock. @return 0 or -ENOMEM */
+int row_dir_prepare(struct fs *fs, struct row_dir *dir);
 /** The row with this name, or NULL. */
 const struct tree_row *row_find(const struct row_dir *dir, const char *name);
 /** st_ino of a row's name. */

@@ -122,6 +122,10 @@ static const char *const migrations[] = {
 	" INSERT INTO upload_counts VALUES (NEW.state, 1, NEW.size)"
 	" ON CONFLICT (state) DO UPDATE SET n=n+1, bytes=bytes+excluded.bytes; END;"
 	"CREATE INDEX uploads_by_created ON uploads (created_at);",
+	/* 5: listings read these and not the rows, of which each is a page or more */
+	"CREATE INDEX jobs_listed ON jobs (cookie, job_id, owner_uid, owner_gid, created_at);"
+	"DROP INDEX jobs_by_status;"
+	"CREATE INDEX jobs_by_status ON jobs (status, cookie, job_id);",
 };
 
 int schema_check_owner(struct db *db, const char *path, struct error *e)

@@ -592,7 +592,7 @@ static void test_indexes(const char *path)
 
 		REQUIRE(sqlite3_prepare_v2(db, queries[i], -1, &stmt, NULL) == SQLITE_OK);
 		REQUIRE(sqlite3_step(stmt) == SQLITE_ROW);
-		CHECK_CONTAINS((const char *)sqlite3_column_text(stmt, 3), "USING INDEX jobs_");
+		CHECK_CONTAINS((const char *)sqlite3_column_text(stmt, 3), "INDEX jobs_");
 		sqlite3_finalize(stmt);
 	}
 	sqlite3_close(db);
@@ -607,7 +607,7 @@ static void test_from_version_1(void)
 
 	CHECK(by_hand(path, store_v1) >= 0);
 	store = must_open(path);
-	CHECK_INT(ask(path, "PRAGMA user_version"), 4);
+	CHECK_INT(ask(path, "PRAGMA user_version"), 5);
 	CHECK_INT(ask(path, "SELECT sum(n) FROM job_counts"), 2);
 	CHECK_INT(ask(path, "SELECT n FROM upload_counts"), 1);
 	CHECK_INT(store_job_get(store, "old", &job), 0);
@@ -664,14 +664,14 @@ static void test_retry(void)
 	const char *path = in_dir("retry.db");
 	struct store *store = must_open(path);
 	auto_snapshot struct job_snapshot back = {0};
-	struct job_list_row rows[4];
+	struct job_name_row rows[4];
 	struct job_snapshot job;
 
 	insert(store, "a", (char *)"up");
 	insert(store, "b", (char *)"up");
 	CHECK_INT(move(store, "a", JOB_QUEUED, 0, JOB_RUNNING, 1, 8), 0);
 	CHECK_INT(move(store, "a", JOB_RUNNING, 1, JOB_FAILED, 1, 9), 0);
-	CHECK_INT(store_jobs_page_of(store, JOB_FAILED, 0, rows, 4), 1);
+	CHECK_INT(store_job_names_of(store, JOB_FAILED, 0, rows, 4), 1);
 	CHECK_STR(rows[0].id, "a");
 	fill_job(&job, "a", (char *)"up");
 	job.attempt = 1;
@@ -685,9 +685,9 @@ static void test_retry(void)
 	CHECK_INT(back.error.err, 0);
 	CHECK_INT(back.finished_at, 0);
 	CHECK_STR(back.source_path, "other.mp4");
-	CHECK_INT(store_jobs_page_of(store, JOB_QUEUED, 0, rows, 4), 2);
-	CHECK_INT(store_jobs_page_of(store, JOB_QUEUED, rows[0].cookie, rows, 4), 1);
-	CHECK_INT(store_jobs_page_of(store, JOB_FAILED, 0, rows, 4), 0);
+	CHECK_INT(store_job_names_of(store, JOB_QUEUED, 0, rows, 4), 2);
+	CHECK_INT(store_job_names_of(store, JOB_QUEUED, rows[0].cookie, rows, 4), 1);
+	CHECK_INT(store_job_names_of(store, JOB_FAILED, 0, rows, 4), 0);
 	store_close(store);
 }
 

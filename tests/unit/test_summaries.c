@@ -149,6 +149,46 @@ static void test_uploads(struct store *store)
 	CHECK_INT(counts.uploads[UPLOAD_COMPLETE], 2); /* that name is gone already */
 }
 
+/* What is asked for each name, each page and each look costs a look-up, however long the history is. */
+static void test_plans(void)
+{
+	static const struct {
+		const char *sql, *plan;
+	} rows[] = {
+		/* stat of any job, and its text */
+		{"SELECT status, version, owner_uid FROM jobs WHERE job_id='x'",
+		 "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (job_id=?)"},
+		{"SELECT cookie, job_id, owner_uid, owner_gid, created_at FROM jobs INDEXED BY jobs_listed "
+		 "WHERE cookie > 5 ORDER BY cookie LIMIT 9",
+		 "SEARCH jobs USING COVERING INDEX jobs_listed (cookie>?)"},
+		{"SELECT cookie, job_id FROM jobs INDEXED BY jobs_by_status "
+		 "WHERE status='done' AND cookie > 5 ORDER BY cookie LIMIT 9",
+		 "SEARCH jobs USING COVERING INDEX jobs_by_status (status=? AND cookie>?)"},
+		{"SELECT job_id FROM jobs WHERE upload_id='x' ORDER BY cookie DESC LIMIT 1",
+		 "SEARCH jobs USING INDEX jobs_by_upload (upload_id=?)"},
+		{"SELECT max(cookie) FROM jobs WHERE upload_id='x'",
+		 "SEARCH jobs USING COVERING INDEX jobs_by_upload (upload_id=?)"},
+		{"SELECT path FROM uploads ORDER BY created_at DESC LIMIT 200",
+		 "SCAN uploads USING COVERING INDEX uploads_by_created"},
+	};
+	sqlite3 *db = NULL;
+
+	REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
+		char sql[512];
+		sqlite3_stmt *stmt = NULL;
+
+		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", rows[i].sql);
+		REQUIRE(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
+		REQUIRE(sqlite3_step(stmt) == SQLITE_ROW);
+		CHECK_STR((const char *)sqlite3_column_text(stmt, 3), rows[i].plan);
+		/* and nothing is sorted afterwards */
+		CHECK_INT(sqlite3_step(stmt), SQLITE_DONE);
+		sqlite3_finalize(stmt);
+	}
+	sqlite3_close(db);
+}
+
 int main(void)
 {
 	struct store *store = NULL;
@@ -160,6 +200,7 @@ int main(void)
 	test_job_counts(store);
 	test_newest_jobs(store);
 	test_uploads(store);
+	test_plans();
 	store_close(store);
 	unlink(path);
 	rmdir(dir);
