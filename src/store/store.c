@@ -13,6 +13,10 @@
 
 #include "db.h"
 #include "storyclip/common/file.h"
+#include "storyclip/common/log.h"
+
+#define WAL_ROOM_BYTES (4608 * 1024)
+#define CHUNK_BYTES    (64 * 1024) /* by which the database grows: most changes need no room */
 
 static const struct {
 	int rc;
@@ -288,6 +292,26 @@ static int set_wal(struct db *db, const char *path, struct error *e)
 	return 0;
 }
 
+/*
+ * Room for the write-ahead log up to its checkpoint (1000 pages, SQLite's default), taken while there
+ * is some: on a full disk jobs still end, and what frees room, the removal of a job, is still written.
+ * The log alone may be opened beside SQLite: it has no lock that a close would drop.
+ */
+static void reserve_room(struct store *store)
+{
+	auto_free char *path = NULL;
+	auto_fd int fd = -1;
+	int chunk = CHUNK_BYTES;
+
+	sqlite3_file_control(store->write.handle, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+	if (asprintf(&path, "%s-wal", store->path) < 0)
+		return;
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, WAL_ROOM_BYTES) < 0)
+		log_info("database '%s': no room is reserved for its log: %s", store->path,
+			 strerrordesc_np(errno));
+}
+
 static int open_connections(struct store *store, struct error *e)
 {
 	int r;
@@ -315,6 +339,7 @@ static int open_connections(struct store *store, struct error *e)
 	r = schema_migrate(&store->write, store->path, e);
 	if (r < 0)
 		return r;
+	reserve_room(store);
 	/* All checkpoints are the writer's: two connections that make them can damage a database
 	 * (SQLite before 3.51.3, sqlite.org/wal.html). */
 	r = db_open(&store->read, store->path, store->busy_ms);

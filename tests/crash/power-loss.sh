@@ -3,7 +3,7 @@
 # timeout: 400
 # ROOT on a disk of its own, whose power is cut at each stage of a job: what was acknowledged is there
 # afterwards, a published directory is whole or absent, an upload is complete only with all its bytes.
-# By default two of them; SC_ALL=1 takes all thirteen.
+# By default two of them; SC_ALL=1 takes all fourteen.
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 # shellcheck source=tests/lib/crash.sh
