@@ -85,6 +85,9 @@ void intake_watch_problem(struct intake *intake, char message[ERROR_MESSAGE_SIZE
 /** Whether a name, or a path's last component, is that of a sidecar that acts (and not of a file that becomes one). */
 bool intake_is_sidecar(const char *path);
 
+/** Whether a name is that of the answer to a sidecar (<upload>.process.error). */
+bool intake_is_answer(const char *name);
+
 /** Why a sidecar is looked at. */
 enum sidecar_cause {
 	SIDECAR_FLUSHED,        /* a writable descriptor of it, with bytes written, was closed */

@@ -10,6 +10,7 @@
  *                                  reads of /dev/fuse, the backing directory's disk;
  *                                  never a commit, never another request)         → fuse_session_exit, unmount
  *   fuse-notify fs/notify.c      → inval_entry into the kernel; a queue           → fs stop
+ *   fuse-behind fs/behind.c      → inotify; stat of the backing directory         → fs stop
  *   command     intake           → commits, syncs of the hold directory           → intake_stop
  *   registry    intake           → commits, fsync of uploads                      → intake_stop
  *   watch       intake           → inotify; reads of rows, the backing directory's

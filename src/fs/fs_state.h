@@ -10,6 +10,7 @@
 #include "control.h"
 #include "as_caller.h"
 #include "events.h"
+#include "behind.h"
 #include "incoming.h"
 #include "node.h"
 #include "notify.h"
@@ -44,6 +45,7 @@ struct fs {
 	struct tree tree;       /* lock fs.tree */
 	struct texts texts;     /* under fs.tree */
 	struct incoming incoming; /* lists under fs.tree */
+	struct behind behind;     /* under fs.tree */
 	struct parked parked;   /* lock fs.parked */
 	struct poll_list wait_pollers; /* open files of wait; under fs.parked, as is the next */
 	struct events events;

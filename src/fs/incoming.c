@@ -40,34 +40,40 @@ static bool is_below_locked(const struct inc_node *node, const struct node *dir)
 	return false;
 }
 
-static void set_name(struct fs *fs, struct inc_node *node, struct inc_node *dir, const char *name)
+/* @param is_moved  the kernel has moved the name itself; else it may have kept the old one as well */
+static void set_name(struct fs *fs, struct inc_node *node, struct inc_node *dir, const char *name,
+		     bool is_moved)
 {
 	struct node *old_parent = NULL;
-	char *copy;
-	bool is_known;
+	char *copy, *old_name = NULL;
+	bool is_known, had_claim = false;
 
 	lock_acquire(&fs->tree.lock);
 	/* What was moved behind the mount may be known above itself: the rest is not true yet. */
 	is_known = (node->name && node->node.parent == &dir->node && !strcmp(node->name, name)) ||
 		   is_below_locked(node, &dir->node);
+	if (node->name && node->node.parent == &dir->node && !strcmp(node->name, name))
+		behind_claim_locked(fs, node);
 	lock_release(&fs->tree.lock);
 	if (is_known || node == fs->incoming.root)
 		return;
 	copy = strdup(name);
 	lock_acquire(&fs->tree.lock);
 	if (!is_below_locked(node, &dir->node)) {
-		char *old_name = node->name;
-
-		node->name = copy;
-		copy = old_name;
-		if (node->node.parent != &dir->node) {
-			old_parent = node->node.parent;
-			node->node.parent = &dir->node;
-			dir->node.refs++;
-		}
+		had_claim = node->behind.has_claim;
+		behind_unclaim_locked(fs, node);
+		old_name = node->name;
+		node->name = take_ptr(copy);
+		old_parent = node->node.parent;
+		node->node.parent = &dir->node;
+		dir->node.refs++;
+		behind_claim_locked(fs, node);
 	}
 	lock_release(&fs->tree.lock);
+	if (had_claim && !is_moved)
+		behind_tell_name(fs, inc_of(old_parent), old_name);
 	free(copy);
+	free(old_name);
 	if (old_parent)
 		node_unref(fs, old_parent);
 }
@@ -97,7 +103,7 @@ void inc_renamed(struct fs *fs, const struct stat *st, struct inc_node *dir, con
 
 	if (!node)
 		return;
-	set_name(fs, node, dir, name);
+	set_name(fs, node, dir, name, true);
 	node_unref(fs, &node->node);
 }
 
@@ -110,8 +116,10 @@ void inc_name_gone(struct fs *fs, const struct stat *st, struct inc_node *old_di
 	if (!node)
 		return;
 	lock_acquire(&fs->tree.lock);
-	if (node->name && node->node.parent == &old_dir->node && !strcmp(node->name, old_name))
+	if (node->name && node->node.parent == &old_dir->node && !strcmp(node->name, old_name)) {
+		behind_unclaim_locked(fs, node);
 		gone = take_ptr(node->name);
+	}
 	lock_release(&fs->tree.lock);
 	free(gone);
 	node_unref(fs, &node->node);
@@ -234,7 +242,7 @@ static int get_by_fd(struct fs *fs, struct inc_node *dir, const char *name, int 
 		if (found != fresh)
 			node_unref(fs, &fresh->node);
 	}
-	set_name(fs, found, dir, name);
+	set_name(fs, found, dir, name, false);
 	if (found->type == S_IFREG)
 		inc_keep(fs, found);
 	*ret = found;
@@ -329,15 +337,23 @@ static void inc_lookup(struct fs *fs, fuse_req_t req, struct node *dir, const ch
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		reply_node(fs, req, &node->node, TIMEOUT_NONE);
+		inc_reply_named(fs, req, inc_of(dir), name, node);
+}
+
+void inc_reply_named(struct fs *fs, fuse_req_t req, struct inc_node *dir, const char *name,
+		     struct inc_node *node)
+{
+	reply_node(fs, req, &node->node, behind_name_timeout(fs, dir, name, node));
 }
 
 int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)
 {
 	struct inc_node *n = inc_of(node);
+	bool is_watched = behind_attributes_begin(fs, n);
 
 	if (fstatat(n->fd, "", st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
+	*timeout = behind_attributes_timeout(fs, n, is_watched, st);
 	st->st_ino = node->ino;
 	if (S_ISREG(st->st_mode)) {
 		st->st_blksize = INCOMING_BLKSIZE;
@@ -349,7 +365,6 @@ int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeo
 	}
 	if (n == fs->incoming.root && st->st_nlink > 2)
 		st->st_nlink--; /* the hold directory */
-	*timeout = TIMEOUT_NONE;
 	return 0;
 }
 
@@ -471,12 +486,14 @@ static void inc_readlink(struct fs *fs, fuse_req_t req, struct node *node)
 static void inc_detach(struct fs *fs, struct node *node)
 {
 	inc_unkeep_locked(fs, inc_of(node));
+	behind_detach_locked(fs, inc_of(node));
 }
 
 static void inc_destroy(struct fs *fs, struct node *node)
 {
 	struct inc_node *n = inc_of(node);
 
+	behind_forget(fs, n);
 	if (n->fd >= 0)
 		close(n->fd);
 	free(n->name);

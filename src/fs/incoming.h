@@ -2,8 +2,8 @@
 /*
  * incoming/: a read-write pass-through of UPLOAD_TMP_DIR, confined beneath it. A file is a node by its
  * device and inode number, with an O_PATH descriptor; a name is one component, opened beneath its
- * directory's descriptor. Names and attributes are never cached by the kernel: the backing directory
- * may change behind the mount.
+ * directory's descriptor. The backing directory may change behind the mount: behind.h has how the
+ * kernel hears of that.
  */
 #pragma once
 

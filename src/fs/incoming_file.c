@@ -198,7 +198,7 @@ void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 			r = open_node(fs, req, node, fi->flags, &fd);
 	}
 	if (r == 0)
-		r = entry_fill(fs, &node->node, TIMEOUT_NONE, &entry);
+		r = entry_fill(fs, &node->node, behind_name_timeout(fs, parent, name, node), &entry);
 	if (r == 0)
 		r = file_create(fs, req, node, &fd, fi->flags, &file);
 	if (r < 0) {

@@ -35,7 +35,7 @@ void inc_mkdir(struct fs *fs, fuse_req_t req, struct node *dir, const char *name
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		reply_node(fs, req, &node->node, TIMEOUT_NONE);
+		inc_reply_named(fs, req, parent, name, node);
 }
 
 /* mknod(2) of a regular file: an empty file that was written and closed. */
@@ -72,7 +72,7 @@ void inc_mknod(struct fs *fs, fuse_req_t req, struct node *dir, const char *name
 		intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
 		inc_sidecar_made(fs, req, path);
 	}
-	reply_node(fs, req, &node->node, TIMEOUT_NONE);
+	inc_reply_named(fs, req, parent, name, node);
 }
 
 static void remove_name(struct fs *fs, fuse_req_t req, struct node *dir, const char *name,
@@ -143,6 +143,17 @@ static int rename_by_caller(struct renaming *r_, fuse_req_t req)
 	return r;
 }
 
+/* Somebody may have moved it on behind the mount, before its new name was known here. */
+static void check_renamed(struct fs *fs, struct inc_node *dir, const char *name,
+			  const struct stat *renamed)
+{
+	struct stat st;
+
+	if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != renamed->st_ino ||
+	    st.st_dev != renamed->st_dev)
+		behind_tell_name(fs, dir, name);
+}
+
 /* What has been renamed keeps its node; the intake follows the paths. */
 static void rename_tell(struct fs *fs, const struct renaming *r_)
 {
@@ -155,8 +166,11 @@ static void rename_tell(struct fs *fs, const struct renaming *r_)
 	if (r_->had_target && !(r_->flags & RENAME_EXCHANGE))
 		inc_name_gone(fs, other, r_->new_dir, r_->new_name);
 	inc_renamed(fs, moved, r_->new_dir, r_->new_name);
-	if (r_->flags & RENAME_EXCHANGE)
+	check_renamed(fs, r_->new_dir, r_->new_name, moved);
+	if (r_->flags & RENAME_EXCHANGE) {
 		inc_renamed(fs, other, r_->dir, r_->name);
+		check_renamed(fs, r_->dir, r_->name, other);
+	}
 	if (!old_path || !new_path)
 		return;
 	if (!(r_->flags & RENAME_EXCHANGE)) {
@@ -210,6 +224,11 @@ void inc_rename(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 	      r_.moved.st_ino == r_.replaced.st_ino))
 		rename_tell(fs, &r_);
 	new_path = inc_path_of_name(fs, r_.new_dir, new_name);
+	if (new_path && intake_is_sidecar(new_path)) {
+		/* A refused request is an error of a rename that was done: the kernel believes it was not. */
+		behind_tell_name(fs, r_.dir, name);
+		behind_tell_name(fs, r_.new_dir, new_name);
+	}
 	inc_sidecar_named(fs, req, &r_.moved, new_path);
 }
 
@@ -249,5 +268,5 @@ void inc_link(struct fs *fs, fuse_req_t req, struct node *node, struct node *new
 		intake_linked(fs->intake, path, n->dev, n->ino);
 		inc_sidecar_made(fs, req, path);
 	}
-	reply_node(fs, req, &linked->node, TIMEOUT_NONE);
+	inc_reply_named(fs, req, parent, new_name, linked);
 }

@@ -6,6 +6,7 @@
 #include "incoming.h"
 
 #include "as_caller.h"
+#include "behind.h"
 #include "node.h"
 #include "passthrough.h"
 
@@ -21,6 +22,7 @@ struct inc_node {
 	char *name;
 	struct inc_node *kept_next, **kept_back; /* back NULL: not in the list */
 	struct backing backing; /* of a regular file */
+	struct behind_node behind;
 };
 
 struct inc_sidecar;
@@ -58,6 +60,9 @@ int inc_get(struct fs *fs, struct inc_node *dir, const char *name, struct inc_no
 /** The node of an open file, found or made, with the name it was opened by. Same returns. */
 int inc_get_opened(struct fs *fs, struct inc_node *dir, const char *name, int fd,
 		   struct inc_node **ret);
+/** Answer with the node of a name; takes over the caller's reference as the kernel's look-up. */
+void inc_reply_named(struct fs *fs, fuse_req_t req, struct inc_node *dir, const char *name,
+		     struct inc_node *node);
 /** The path below incoming/ of a node, or of a name in a directory; to free. NULL: it has none. */
 char *inc_path(struct fs *fs, struct inc_node *node);
 char *inc_path_of_name(struct fs *fs, struct inc_node *dir, const char *name);

@@ -102,6 +102,7 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 	fs->uid = geteuid();
 	fs->gid = getegid();
 	fs->incoming.root_fd = -1;
+	fs->behind.inotify_fd = fs->behind.wake_fd = -1;
 	atomic_init(&fs->jobs_mtime, fs->since);
 	lock_init(&fs->loop_lock);
 	cond_init(&fs->loop_cond);
@@ -120,6 +121,8 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 	r = make_root_dirs(fs);
 	if (r == 0)
 		r = notify_init(fs);
+	if (r == 0)
+		r = behind_init(fs);
 	if (r < 0)
 		return error_from_errno(e, r, "starting the mount");
 	/* One arena for each thread would keep what every one of them has ever needed. */
@@ -130,12 +133,13 @@ int fs_create(const struct fs_deps *deps, struct error *e, struct fs **ret)
 	return 0;
 }
 
-/* Names of incoming/ are never kept by the kernel: only the registry is to be told. */
+/* The kernel is told before the job's end is, and that before anybody who waits for it. */
 static void upload_deleted(void *context, const char *path)
 {
 	struct fs *fs = context;
 
 	intake_unlinked(fs->intake, path);
+	behind_removed(fs, path);
 }
 
 struct engine_listener fs_listener(struct fs *fs)
@@ -322,6 +326,7 @@ void fs_destroy(struct fs *fs)
 {
 	if (!fs)
 		return;
+	behind_stop(fs);
 	notify_finish(fs); /* also sends the last deferred answers, into the void */
 	if (fs->tree.buckets) {
 		parked_stop(fs);
@@ -335,6 +340,7 @@ void fs_destroy(struct fs *fs)
 		if (fs->by_status)
 			node_unref(fs, fs->by_status);
 		incoming_finish(fs);
+		behind_finish(fs);
 		tree_finish(&fs->tree);
 	}
 	if (fs->session)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clips.h"
+#include "compat.h"
 #include "fs_state.h"
 #include "jobs.h"
 #include "storyclip/common/hook.h"
@@ -47,6 +48,13 @@ void notify_inval(struct fs *fs, struct node *dir, const char *name)
 		tell_end(fs, name,
 			 fuse_lowlevel_notify_inval_entry(fs->session, (uintptr_t)dir, name,
 							  strlen(name)));
+}
+
+void notify_expire(struct fs *fs, struct node *dir, const char *name)
+{
+	if (tell_begin(fs))
+		tell_end(fs, name,
+			 compat_expire_entry(fs->session, (uintptr_t)dir, name, strlen(name)));
 }
 
 void notify_inval_attributes(struct fs *fs, struct node *node)

@@ -58,6 +58,11 @@ void notify_finish(struct fs *fs);
  * long as a look-up in dir is unanswered.
  */
 void notify_inval(struct fs *fs, struct node *dir, const char *name);
+/**
+ * The same, gentler: what has the name open or as its working directory keeps it, if it is the same when
+ * it is looked up anew.
+ */
+void notify_expire(struct fs *fs, struct node *dir, const char *name);
 /** The same for a node's attributes. Never blocks on a look-up. */
 void notify_inval_attributes(struct fs *fs, struct node *node);
 /**

@@ -64,6 +64,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	compat_want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	compat_want(conn, FUSE_CAP_READDIRPLUS);
 	compat_want(conn, FUSE_CAP_READDIRPLUS_AUTO);
+#ifdef FUSE_CAP_EXPIRE_ONLY
+	compat_want(conn, FUSE_CAP_EXPIRE_ONLY);
+#endif
 	compat_want(conn, FUSE_CAP_SPLICE_READ);
 	compat_want(conn, FUSE_CAP_SPLICE_WRITE);
 	compat_want(conn, FUSE_CAP_SPLICE_MOVE);

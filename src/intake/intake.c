@@ -222,6 +222,11 @@ bool intake_is_sidecar(const char *path)
 	return path_is_request(path);
 }
 
+bool intake_is_answer(const char *name)
+{
+	return name_is_answer(name);
+}
+
 void intake_sidecar(struct intake *intake, const struct caller *caller, const char *path,
 		    enum sidecar_cause cause, intake_reply_fn reply, void *context)
 {
