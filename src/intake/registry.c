@@ -28,6 +28,8 @@
 #define SYNCFS_FROM   64 /* so many at once: one sync of the whole volume is cheaper */
 #define RETRY_MAX_MS  1000
 #define STOP_MS       3000 /* for the last rows, while somebody holds the database */
+#define BUSY_MS       20   /* since the last transaction: many changes come in a row */
+#define GATHER_MS     4
 #define BOOT_ID_SIZE  64
 
 struct registry {
@@ -393,10 +395,22 @@ static int registry_turn(struct registry *registry)
 
 /* ---- the thread ---- */
 
+/* One upload is noted at once. Where many come in a row, a transaction shall have more than one of
+   them: it takes the processor from those who write. */
+static void gather(struct registry *registry, int64_t *worked_at_ms)
+{
+	int64_t now = clock_monotonic_ms(registry->deps.intake->clock);
+	bool is_busy = now - *worked_at_ms < BUSY_MS;
+
+	*worked_at_ms = now;
+	if (is_busy)
+		uploads_wait(registry->deps.uploads, GATHER_MS, true);
+}
+
 static void *registry_run(void *arg)
 {
 	struct registry *registry = arg;
-	int64_t retry_ms = 0;
+	int64_t retry_ms = 0, worked_at_ms = 0;
 
 	while (!atomic_load(&registry->is_stopping)) {
 		int64_t look_ms, wait_ms;
@@ -404,6 +418,8 @@ static void *registry_run(void *arg)
 
 		registry_touch(registry);
 		r = registry_turn(registry);
+		if (r > 0)
+			gather(registry, &worked_at_ms);
 		retry_ms = r < 0 ? (retry_ms ? retry_ms * 2 : TOUCH_BUSY_MS) : 0;
 		if (retry_ms > RETRY_MAX_MS)
 			retry_ms = RETRY_MAX_MS;

@@ -3,8 +3,7 @@
  * The uploads that something is going on with. Keyed by inode: names come and go while a file is
  * being written, and a job holds bytes, not names.
  *
- * An upload stays in the table while it has writers, a sync is due, or it is incomplete. Look-ups
- * by path walk the table: it holds what is going on now, which is little.
+ * An upload stays in the table while it has writers, a sync is due, or it is incomplete.
  */
 #include "uploads.h"
 
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "upload_names.h"
 #include "storyclip/common/log.h"
 #include "storyclip/common/sync.h"
 
@@ -34,7 +34,7 @@ struct upload {
 	uint64_t generation; /* rises with every event: a sync that was overtaken does not count */
 	bool is_incomplete;
 	int64_t incomplete_size, incomplete_mtime_ns;
-	char **paths; /* its names, as far as they were told */
+	struct upload_name **paths; /* its names, as far as they were told */
 	size_t n_paths;
 };
 
@@ -42,14 +42,23 @@ struct uploads {
 	struct lock lock; /* intake.registry: all below */
 	struct cond due_cond;
 	bool is_woken;
+	bool is_pausing; /* what is due is waited for by nobody */
 	struct upload **buckets;
 	size_t n_buckets, n_uploads;
 	unsigned int n_open; /* with writers */
 	size_t n_due;
 	size_t n_fds, max_fds; /* sync_fds that are kept, and how many may be (max_fds: constant) */
 	uint64_t generation;
+	struct upload_names names;
 	struct due changes; /* only its changes */
 };
+
+/* A signal costs more than the note that it is for. */
+static void signal_due_locked(struct uploads *uploads) SC_REQUIRES(&uploads->lock)
+{
+	if (!uploads->is_pausing)
+		cond_signal(&uploads->due_cond);
+}
 
 /* A row that cannot be noted for lack of memory is written later: the upload is found at the next
  * request or scan. Nothing is lost but its state `open`. */
@@ -58,7 +67,7 @@ static void note_locked(struct uploads *uploads, enum upload_change_kind kind, c
 {
 	if (due_add(&uploads->changes, kind, path, new_path, state, NULL) < 0)
 		log_error_with(-ENOMEM, "noting a change of upload '%s'", path);
-	cond_signal(&uploads->due_cond);
+	signal_due_locked(uploads);
 }
 
 /* ---- the table ---- */
@@ -142,12 +151,12 @@ static int take_kept_fd_locked(struct uploads *uploads, struct upload *u)
 	return take_fd(&u->sync_fd);
 }
 
-static void upload_free(struct upload *u)
+static void upload_free(struct uploads *uploads, struct upload *u)
 {
 	if (u->sync_fd >= 0)
 		close(u->sync_fd);
 	for (size_t i = 0; i < u->n_paths; i++)
-		free(u->paths[i]);
+		upload_names_remove(&uploads->names, u->paths[i]);
 	free(u->paths);
 	free(u);
 }
@@ -170,7 +179,7 @@ static void settle_locked(struct uploads *uploads, struct upload *u) SC_REQUIRES
 	*at = u->next;
 	uploads->n_uploads--;
 	uploads->n_fds -= u->sync_fd >= 0;
-	upload_free(u);
+	upload_free(uploads, u);
 }
 
 /* ---- names ---- */
@@ -178,14 +187,14 @@ static void settle_locked(struct uploads *uploads, struct upload *u) SC_REQUIRES
 static bool has_path(const struct upload *u, const char *path)
 {
 	for (size_t i = 0; i < u->n_paths; i++)
-		if (!strcmp(u->paths[i], path))
+		if (!strcmp(u->paths[i]->path, path))
 			return true;
 	return false;
 }
 
-static void add_path(struct upload *u, const char *path)
+static void add_path(struct uploads *uploads, struct upload *u, const char *path)
 {
-	char **paths, *copy;
+	struct upload_name **paths, *name;
 
 	if (has_path(u, path))
 		return;
@@ -193,17 +202,17 @@ static void add_path(struct upload *u, const char *path)
 	if (!paths)
 		return;
 	u->paths = paths;
-	copy = strdup(path);
-	if (copy)
-		u->paths[u->n_paths++] = copy;
+	name = upload_names_add(&uploads->names, u, path);
+	if (name)
+		u->paths[u->n_paths++] = name;
 }
 
-static bool drop_path(struct upload *u, const char *path)
+static bool drop_path(struct uploads *uploads, struct upload *u, const char *path)
 {
 	for (size_t i = 0; i < u->n_paths; i++) {
-		if (strcmp(u->paths[i], path) != 0)
+		if (strcmp(u->paths[i]->path, path) != 0)
 			continue;
-		free(u->paths[i]);
+		upload_names_remove(&uploads->names, u->paths[i]);
 		u->paths[i] = u->paths[--u->n_paths];
 		return true;
 	}
@@ -211,20 +220,28 @@ static bool drop_path(struct upload *u, const char *path)
 }
 
 /* Names below a renamed directory. */
-static bool move_paths(struct upload *u, const char *old_dir, const char *new_dir)
+static bool move_paths(struct uploads *uploads, struct upload *u, const char *old_dir,
+		       const char *new_dir)
 {
 	size_t len = strlen(old_dir);
 	bool is_moved = false;
 
 	for (size_t i = 0; i < u->n_paths; i++) {
-		char *moved;
+		const char *path = u->paths[i]->path;
+		struct upload_name *name;
+		auto_free char *moved = NULL;
 
-		if (strncmp(u->paths[i], old_dir, len) != 0 || u->paths[i][len] != '/')
+		if (strncmp(path, old_dir, len) != 0 || path[len] != '/')
 			continue;
-		if (asprintf(&moved, "%s%s", new_dir, u->paths[i] + len) < 0)
+		if (asprintf(&moved, "%s%s", new_dir, path + len) < 0) {
+			moved = NULL;
 			continue;
-		free(u->paths[i]);
-		u->paths[i] = moved;
+		}
+		name = upload_names_add(&uploads->names, u, moved);
+		if (!name)
+			continue;
+		upload_names_remove(&uploads->names, u->paths[i]);
+		u->paths[i] = name;
 		is_moved = true;
 	}
 	return is_moved;
@@ -234,14 +251,13 @@ static bool move_paths(struct upload *u, const char *old_dir, const char *new_di
 static void forget_name_locked(struct uploads *uploads, const char *path)
 	SC_REQUIRES(&uploads->lock)
 {
-	for (size_t b = 0; b < uploads->n_buckets; b++) {
-		struct upload *u = uploads->buckets[b], *next;
+	struct upload_name *name;
 
-		for (; u; u = next) {
-			next = u->next;
-			if (drop_path(u, path))
-				settle_locked(uploads, u);
-		}
+	while ((name = upload_names_find(&uploads->names, path))) {
+		struct upload *u = name->upload;
+
+		drop_path(uploads, u, path);
+		settle_locked(uploads, u);
 	}
 }
 
@@ -258,7 +274,7 @@ static void make_due_locked(struct uploads *uploads, struct upload *u, bool is_a
 		uploads->n_due++;
 	u->is_due = true;
 	u->is_taken = false;
-	cond_signal(&uploads->due_cond);
+	signal_due_locked(uploads);
 }
 
 void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
@@ -272,7 +288,7 @@ void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 		if (u->is_due && !u->is_taken)
 			uploads->n_due--;
 		u->is_due = u->is_taken = false; /* the new writer's close makes it due again */
-		add_path(u, path);
+		add_path(uploads, u, path);
 		if (u->writers++ == 0) {
 			uploads->n_open++;
 			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
@@ -318,7 +334,7 @@ static void rename_dir_locked(struct uploads *uploads, const char *old_path, con
 {
 	for (size_t b = 0; b < uploads->n_buckets; b++)
 		for (struct upload *u = uploads->buckets[b]; u; u = u->next)
-			if (move_paths(u, old_path, new_path) && u->is_due)
+			if (move_paths(uploads, u, old_path, new_path) && u->is_due)
 				make_due_locked(uploads, u, false); /* its row has moved as well */
 }
 
@@ -336,8 +352,8 @@ void uploads_renamed(struct uploads *uploads, const char *old_path, const char *
 		forget_name_locked(uploads, new_path);
 		u = get_locked(uploads, dev, ino);
 		if (u) {
-			drop_path(u, old_path);
-			add_path(u, new_path);
+			drop_path(uploads, u, old_path);
+			add_path(uploads, u, new_path);
 			make_due_locked(uploads, u, true);
 		}
 	}
@@ -360,7 +376,7 @@ static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *pat
 	lock_acquire(&uploads->lock);
 	u = get_locked(uploads, dev, ino);
 	if (u) {
-		add_path(u, path);
+		add_path(uploads, u, path);
 		if (u->writers)
 			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
 		if (is_whole)
@@ -392,7 +408,7 @@ void uploads_incomplete(struct uploads *uploads, const struct stat *st, const ch
 	lock_acquire(&uploads->lock);
 	u = get_locked(uploads, st->st_dev, st->st_ino);
 	if (u) {
-		add_path(u, path);
+		add_path(uploads, u, path);
 		u->is_incomplete = true;
 		u->incomplete_size = st->st_size;
 		u->incomplete_mtime_ns = stat_mtime_ns(st);
@@ -468,7 +484,7 @@ void uploads_each_open(struct uploads *uploads, void (*each)(void *context, cons
 	for (size_t b = 0; b < uploads->n_buckets; b++)
 		for (struct upload *u = uploads->buckets[b]; u; u = u->next)
 			for (size_t i = 0; u->writers && i < u->n_paths; i++)
-				each(context, u->paths[i]);
+				each(context, u->paths[i]->path);
 	lock_release(&uploads->lock);
 }
 
@@ -477,10 +493,11 @@ void uploads_each_open(struct uploads *uploads, void (*each)(void *context, cons
 void uploads_wait(struct uploads *uploads, int64_t timeout_ms, bool is_pause)
 {
 	lock_acquire(&uploads->lock);
+	uploads->is_pausing = is_pause;
 	while (!uploads->is_woken && (is_pause || (!uploads->n_due && !uploads->changes.n_changes)))
 		if (!cond_wait_for(&uploads->due_cond, &uploads->lock, timeout_ms))
 			break;
-	uploads->is_woken = false;
+	uploads->is_woken = uploads->is_pausing = false;
 	lock_release(&uploads->lock);
 }
 
@@ -505,7 +522,7 @@ static int take_sync_locked(struct uploads *uploads, struct upload *u, struct du
 	if (!sync->paths)
 		return -ENOMEM;
 	for (size_t i = 0; i < u->n_paths; i++) {
-		sync->paths[i] = strdup(u->paths[i]);
+		sync->paths[i] = strdup(u->paths[i]->path);
 		if (!sync->paths[i])
 			break;
 		sync->n_paths++;
@@ -622,6 +639,11 @@ int uploads_create(struct uploads **ret)
 		return -ENOMEM;
 	}
 	uploads->n_buckets = BUCKETS_FIRST;
+	if (upload_names_init(&uploads->names) < 0) {
+		free(uploads->buckets);
+		free(uploads);
+		return -ENOMEM;
+	}
 	lock_init(&uploads->lock);
 	cond_init(&uploads->due_cond);
 	*ret = uploads;
@@ -637,10 +659,11 @@ void uploads_destroy(struct uploads *uploads)
 
 		for (u = uploads->buckets[b]; u; u = next) {
 			next = u->next;
-			upload_free(u);
+			upload_free(uploads, u);
 		}
 	}
 	free(uploads->buckets);
+	upload_names_finish(&uploads->names);
 	due_finish(&uploads->changes);
 	cond_finish(&uploads->due_cond);
 	lock_finish(&uploads->lock);
