@@ -9,8 +9,8 @@
 
 #include "control.h"
 #include "as_caller.h"
-#include "events.h"
 #include "behind.h"
+#include "events.h"
 #include "incoming.h"
 #include "node.h"
 #include "notify.h"

@@ -2,14 +2,15 @@
 /*
  * Listings of incoming/: the backing directory's own, its cookies too. Handler threads.
  *
- * READDIRPLUS names the files but does not look them up: what it would tell must not be kept, so
- * the kernel would ask again at once.
+ * READDIRPLUS looks up what it lists, but where the kernel could not keep it (there it would be asked
+ * again at once) and where that would be more than the daemon may have open.
  */
 #include "incoming_node.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fs_state.h"
@@ -59,6 +60,23 @@ void inc_opendir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_fi
 	}
 }
 
+/* @return false when there is no room for it */
+static bool list_entry(struct listing *l, struct inc_node *dir, const struct dirent *entry)
+{
+	const char *name = entry->d_name;
+	struct inc_node *node;
+	double timeout = TIMEOUT_NONE;
+
+	if (l->is_plus && inc_keep_has_room(l->fs) && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	    inc_get(l->fs, dir, name, &node) == 0) {
+		timeout = behind_name_timeout(l->fs, dir, name, node);
+		if (timeout > 0)
+			return listing_add_node(l, name, &node->node, timeout, entry->d_off);
+		node_unref(l->fs, &node->node);
+	}
+	return listing_add(l, name, entry->d_ino, DTTOIF(entry->d_type), entry->d_off);
+}
+
 void inc_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, off_t off,
 		 struct fuse_file_info *fi, bool is_plus)
 {
@@ -83,8 +101,7 @@ void inc_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, o
 		if (!d->entry)
 			break;
 		if (!inc_is_hidden(fs, inc_of(dir), d->entry->d_name) &&
-		    !listing_add(&l, d->entry->d_name, d->entry->d_ino, DTTOIF(d->entry->d_type),
-				 d->entry->d_off))
+		    !list_entry(&l, inc_of(dir), d->entry))
 			break;
 		d->off = d->entry->d_off;
 		d->entry = NULL;

@@ -118,7 +118,7 @@ static void set_opened(struct fs *fs, struct inc_file *file, struct fuse_file_in
 	fi->direct_io = is_direct;
 	fi->keep_cache = !is_direct;
 	fi->noflush = !file->is_writable ||
-		      (!file->sidecar && !fs->incoming.is_remote && !inc_keep_wants_flush(fs));
+		      (!file->sidecar && !fs->incoming.is_remote && inc_keep_has_room(fs));
 	backing_open(fs, &file->node->backing, file->fd, wants_passthrough(fs, file->node), fi);
 }
 

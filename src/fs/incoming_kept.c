@@ -113,15 +113,15 @@ static void run_trim(struct fs *fs, struct notify_item *item)
 	answer_closes(fs); /* what was forgotten unasked made room too */
 }
 
-bool inc_keep_wants_flush(struct fs *fs)
+bool inc_keep_has_room(struct fs *fs)
 {
 	struct incoming *incoming = &fs->incoming;
-	bool is_near;
+	bool has_room;
 
 	lock_acquire(&fs->tree.lock);
-	is_near = incoming->n_kept > incoming->max_kept / 2;
+	has_room = incoming->n_kept < incoming->max_kept / 2;
 	lock_release(&fs->tree.lock);
-	return is_near;
+	return has_room;
 }
 
 void inc_keep_reply_flush(struct fs *fs, fuse_req_t req)

@@ -85,8 +85,8 @@ int inc_limit_copy(const struct fs *fs, int fd, off_t off, size_t *len);
 /** A regular file has been looked up: it is the last one to be given up (incoming_kept.c). */
 void inc_keep(struct fs *fs, struct inc_node *node);
 void inc_unkeep_locked(struct fs *fs, struct inc_node *node);
-/** Whether the close of a file that is opened now shall be told: there may be no room for it then. */
-bool inc_keep_wants_flush(struct fs *fs);
+/** Whether there are far fewer than may be: so many that nobody has to wait, or do without. */
+bool inc_keep_has_room(struct fs *fs);
 /** Answer a flush with 0, later when more files are kept than shall be. */
 void inc_keep_reply_flush(struct fs *fs, fuse_req_t req);
 /** How many files are kept, by what the process may open. */
