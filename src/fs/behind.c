@@ -52,7 +52,7 @@ static void run_telling(struct fs *fs, struct notify_item *item)
 		notify_expire(fs, &t->node->node, t->name);
 	else
 		notify_inval_attributes(fs, &t->node->node);
-	node_unref(fs, &t->node->node);
+	inc_unuse(fs, t->node);
 	free(t);
 }
 
@@ -333,7 +333,7 @@ static void look_at_name(struct fs *fs, struct inc_node *dir, const char *name)
 		else
 			tell_gone(fs, dir, name, node);
 		next = claimant(fs, dir, name, node);
-		node_unref(fs, &node->node);
+		inc_unuse(fs, node);
 	}
 }
 
@@ -355,7 +355,7 @@ static bool tell_first_of(struct fs *fs, size_t bucket)
 	if (!node)
 		return false;
 	tell_gone(fs, dir, name ? name : "", node);
-	node_unref(fs, &node->node);
+	inc_unuse(fs, node);
 	node_unref(fs, &dir->node);
 	return true;
 }

@@ -81,7 +81,7 @@ static void file_close(struct fs *fs, struct inc_file *file)
 	backing_close(fs, &node->backing);
 	close(file->fd);
 	free(file);
-	node_unref(fs, &node->node);
+	inc_unuse(fs, node);
 }
 
 void incoming_all_closed(struct fs *fs)
@@ -98,13 +98,14 @@ void incoming_all_closed(struct fs *fs)
 	}
 }
 
-/* Requests are read as they are written, so their bytes come here. */
+/* Requests are read as they are written, and a limit is kept with each write: these bytes come here. */
 static bool wants_passthrough(struct fs *fs, struct inc_node *node)
 {
 	bool is_wanted;
 
 	lock_acquire(&fs->tree.lock);
-	is_wanted = node->type == S_IFREG && !(node->name && intake_is_sidecar(node->name));
+	is_wanted = node->type == S_IFREG && !(node->name && intake_is_sidecar(node->name)) &&
+		    !fs->deps.settings->max_upload_size;
 	lock_release(&fs->tree.lock);
 	return is_wanted;
 }

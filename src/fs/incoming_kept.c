@@ -65,7 +65,7 @@ static bool take_oldest(struct fs *fs, struct node **ret_dir, char **ret_name)
 	while (!*ret_name && incoming->n_kept > incoming->max_kept - incoming->max_kept / 4) {
 		struct inc_node *node = incoming->kept_first;
 
-		inc_unkeep_locked(fs, node); /* back with its next look-up */
+		inc_unkeep_locked(fs, node); /* back when its user has done with it */
 		if (node->node.refs || !node->name)
 			continue; /* in use */
 		*ret_name = strdup(node->name);
@@ -143,12 +143,16 @@ void inc_keep_reply_flush(struct fs *fs, fuse_req_t req)
 	reply_result(req, 0);
 }
 
-void inc_keep(struct fs *fs, struct inc_node *node)
+static void keep(struct fs *fs, struct inc_node *node, bool is_looked_up)
 {
 	struct incoming *incoming = &fs->incoming;
 	bool must_trim;
 
 	lock_acquire(&fs->tree.lock);
+	if (!is_looked_up && (node->kept_back || !node->node.lookups)) {
+		lock_release(&fs->tree.lock);
+		return;
+	}
 	inc_unkeep_locked(fs, node);
 	node->kept_next = NULL;
 	node->kept_back = incoming->kept_last;
@@ -163,4 +167,16 @@ void inc_keep(struct fs *fs, struct inc_node *node)
 		return;
 	incoming->trim.run = run_trim;
 	notify_then(fs, &incoming->trim);
+}
+
+void inc_keep(struct fs *fs, struct inc_node *node)
+{
+	keep(fs, node, true);
+}
+
+void inc_unuse(struct fs *fs, struct inc_node *node)
+{
+	if (node->type == S_IFREG)
+		keep(fs, node, false);
+	node_unref(fs, &node->node);
 }

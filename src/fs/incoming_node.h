@@ -84,6 +84,8 @@ int inc_limit_copy(const struct fs *fs, int fd, off_t off, size_t *len);
 
 /** A regular file has been looked up: it is the last one to be given up (incoming_kept.c). */
 void inc_keep(struct fs *fs, struct inc_node *node);
+/** Give back a reference. What was passed over because of it can be given up from now on. */
+void inc_unuse(struct fs *fs, struct inc_node *node);
 void inc_unkeep_locked(struct fs *fs, struct inc_node *node);
 /** Whether there are far fewer than may be: so many that nobody has to wait, or do without. */
 bool inc_keep_has_room(struct fs *fs);
