@@ -156,6 +156,8 @@ bool passthrough_is_on(struct fs *fs, char why[ERROR_MESSAGE_SIZE])
 	if (!atomic_load(&fs->passthrough.is_tried))
 		try_it(fs);
 	refused = atomic_load(&fs->passthrough.refused);
+	if (!refused && fs->deps.settings->max_upload_size)
+		snprintf(why, ERROR_MESSAGE_SIZE, "only for clips: max_upload_size is set");
 	if (refused == EPERM)
 		snprintf(why, ERROR_MESSAGE_SIZE, "the kernel grants it only with CAP_SYS_ADMIN");
 	else if (refused)

@@ -46,5 +46,5 @@ bool backing_open(struct fs *fs, struct backing *backing, int fd, bool is_wanted
 /** One open less, also one that could not be answered. Any thread, no lock held. */
 void backing_close(struct fs *fs, struct backing *backing);
 
-/** Whether it is in force, and if not why (else ""). Any handler: tries it when nobody has yet. */
+/** Whether it is in force, and if not, or not for all, why (else ""). Any handler: tries it when nobody has yet. */
 bool passthrough_is_on(struct fs *fs, char why[ERROR_MESSAGE_SIZE]);

@@ -77,4 +77,15 @@ sc_wait_for '[[ -s $in/slow.mp4.process.error ]]'
 eq "$(passthrough opens)" "$before" "opens by passthrough of a request"
 rm "$in"/slow.mp4.process*
 check_invariants
+
+# a limit of size is kept by the daemon, write by write
+sc_umount
+sc_mount max_upload_size=1M
+eq "$(passthrough on)" $expected
+before=$(passthrough opens)
+exec 4<"$in/slow.mp4"
+errno EFBIG dd if=/dev/zero of="$in/slow.mp4" bs=64K count=17 conv=notrunc status=none
+exec 4<&-
+eq "$(passthrough opens)" "$before" "opens by passthrough of uploads while there is a limit"
+counted cmp "$MNT/jobs/$id/clips/clip_001.mp4" "$ROOT/outputs/$id/clip_001.mp4"
 sc_umount
