@@ -58,7 +58,7 @@ with_a_new_disk() { # JOB…
 	cmp "$MNT/incoming/short.mp4" "$(media short.mp4)"
 	sc_umount
 	umount "$SC_TEST/$broken"
-	rm -rf "$ROOT"/* "$SC_TEST/$broken"
+	rm -rf "${ROOT:?}"/* "$SC_TEST/${broken:?}"
 	stages=$((stages + 1))
 }
 stages=0

@@ -33,13 +33,13 @@ jumps="3600 -315360000" steps="cut-clip engine-published"
 for by in $jumps; do
 	for step in $steps; do
 		i=$((i + 1))
-		hook_set $step once-wait
+		hook_set "$step" once-wait
 		crash_submit "clock$i"
-		hook_wait_reached $step
-		jump $by
+		hook_wait_reached "$step"
+		jump "$by"
 		before=$(jq -r .watchdog.lastRun "$MNT/health")
 		sc_wait_for '[[ $(jq -r .watchdog.lastRun "$MNT/health") != "$before" ]]'
-		hook_go $step
+		hook_go "$step"
 		sc_done "clock$i"
 		times_rise "clock$i"
 		jump 0
@@ -53,8 +53,8 @@ hook_set cut-clip wait
 crash_submit slept
 hook_wait_reached cut-clip
 kill -STOP "$daemon_pid"
-begun=$(now_ms)
-sc_wait_for '(($(now_ms) - begun > 3000))'
+wake=$(($(now_ms) + 3000))
+sc_wait_for "((\$(now_ms) > $wake))"
 hook_go cut-clip
 kill -CONT "$daemon_pid"
 sc_done slept
