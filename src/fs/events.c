@@ -285,12 +285,6 @@ void events_wake_pollers(struct fs *fs)
 	poll_wake(fs, &fs->events.pollers, NULL, NULL);
 }
 
-void events_finish(struct fs *fs)
-{
-	free(fs->events.ring);
-	fs->events.ring = NULL;
-}
-
 /* ---- handlers ---- */
 
 static int events_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeout)
@@ -298,6 +292,23 @@ static int events_getattr(struct fs *fs, struct node *node, struct stat *st, dou
 	attr_fill(st, node->ino, row_of(node)->mode, fs->uid, fs->gid, fs->since);
 	*timeout = TIMEOUT_STABLE;
 	return 0;
+}
+
+static void file_destroy(struct fs *fs, struct poller *poller)
+{
+	struct events_file *file = (struct events_file *)(void *)poller;
+	auto_free char *ring = NULL;
+
+	poller_finish(fs, poller);
+	engine_feed_close(fs->engine);
+	lock_acquire(&fs->parked.lock);
+	if (!--fs->events.n_open) {
+		ring = take_ptr(fs->events.ring);
+		fs->events.begin = fs->events.end;
+	}
+	lock_release(&fs->parked.lock);
+	buf_finish(&file->begun);
+	free(file);
 }
 
 static int file_create(struct fs *fs, struct events_file **ret)
@@ -309,6 +320,7 @@ static int file_create(struct fs *fs, struct events_file **ret)
 		free(file);
 		return -ENOMEM;
 	}
+	poller_init(fs, &file->poller, file_destroy);
 	lock_acquire(&fs->parked.lock);
 	if (!fs->events.n_open++)
 		fs->events.ring = take_ptr(ring);
@@ -318,22 +330,6 @@ static int file_create(struct fs *fs, struct events_file **ret)
 	lock_release(&fs->parked.lock);
 	*ret = file;
 	return 0;
-}
-
-static void file_destroy(struct fs *fs, struct events_file *file)
-{
-	auto_free char *ring = NULL;
-
-	poll_forget(fs, &file->poller);
-	engine_feed_close(fs->engine);
-	lock_acquire(&fs->parked.lock);
-	if (!--fs->events.n_open) {
-		ring = take_ptr(fs->events.ring);
-		fs->events.begin = fs->events.end;
-	}
-	lock_release(&fs->parked.lock);
-	buf_finish(&file->begun);
-	free(file);
 }
 
 static void events_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
@@ -355,7 +351,7 @@ static void events_open(struct fs *fs, fuse_req_t req, struct node *node, struct
 	fi->nonseekable = 1;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		file_destroy(fs, file);
+		file_destroy(fs, &file->poller);
 }
 
 static void events_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
@@ -402,7 +398,7 @@ static void events_poll(struct fs *fs, fuse_req_t req, struct node *node, struct
 static void events_release(struct fs *fs, fuse_req_t req, struct node *node,
 			   struct fuse_file_info *fi)
 {
-	file_destroy(fs, events_file_of(fi));
+	file_destroy(fs, &events_file_of(fi)->poller);
 	fuse_reply_err(req, 0);
 }
 

@@ -37,4 +37,3 @@ extern const struct node_kind events_kind;
 void events_grew(void *context);
 /** From the notify thread. */
 void events_wake_pollers(struct fs *fs);
-void events_finish(struct fs *fs);

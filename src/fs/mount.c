@@ -332,6 +332,7 @@ void fs_destroy(struct fs *fs)
 		parked_stop(fs);
 		if (fs->session)
 			fuse_session_unmount(fs->session);
+		pollers_destroy_all(fs);
 		tree_forget_all(fs);
 		if (fs->jobs)
 			node_unref(fs, fs->jobs);
@@ -345,7 +346,6 @@ void fs_destroy(struct fs *fs)
 	}
 	if (fs->session)
 		fuse_session_destroy(fs->session);
-	events_finish(fs);
 	parked_finish(&fs->parked);
 	control_finish(&fs->control);
 	cond_finish(&fs->loop_cond);

@@ -40,7 +40,20 @@ void poll_keep(struct fs *fs, struct poll_list *list, struct poller *poller,
 		fuse_pollhandle_destroy(old);
 }
 
-void poll_forget(struct fs *fs, struct poller *poller)
+void poller_init(struct fs *fs, struct poller *poller,
+		 void (*destroy)(struct fs *fs, struct poller *poller))
+{
+	*poller = (struct poller){.destroy = destroy};
+	lock_acquire(&fs->parked.lock);
+	poller->open_next = fs->open_files;
+	poller->open_back = &fs->open_files;
+	if (poller->open_next)
+		poller->open_next->open_back = &poller->open_next;
+	fs->open_files = poller;
+	lock_release(&fs->parked.lock);
+}
+
+void poller_finish(struct fs *fs, struct poller *poller)
 {
 	struct fuse_pollhandle *handle;
 
@@ -49,9 +62,18 @@ void poll_forget(struct fs *fs, struct poller *poller)
 	poller->handle = NULL;
 	if (poller->back)
 		remove_locked(poller);
+	*poller->open_back = poller->open_next;
+	if (poller->open_next)
+		poller->open_next->open_back = poller->open_back;
 	lock_release(&fs->parked.lock);
 	if (handle)
 		fuse_pollhandle_destroy(handle);
+}
+
+void pollers_destroy_all(struct fs *fs)
+{
+	while (fs->open_files)
+		fs->open_files->destroy(fs, fs->open_files);
 }
 
 /* The next handle of those that are woken, in no order; the open file may go away then. */

@@ -20,11 +20,15 @@
 /** A read of this stream does not block. */
 #define POLL_READABLE (POLLIN | POLLRDNORM)
 
-/** Of one open file; all zero at first. */
+/** The beginning of an open file. */
 struct poller {
+	/** Free the open file, the poller with it: it is released, or the mount ends while it is
+	 * open. */
+	void (*destroy)(struct fs *fs, struct poller *poller);
 	/* protected by fs.parked */
-	struct fuse_pollhandle *handle; /* owned; NULL: nobody waits */
-	struct poller *next, **back;    /* on a list while there is a handle */
+	struct fuse_pollhandle *handle;        /* owned; NULL: nobody waits */
+	struct poller *next, **back;           /* on a list while there is a handle */
+	struct poller *open_next, **open_back; /* of all open files */
 };
 
 /** Open files that wait for the same; all zero when empty. */
@@ -33,12 +37,17 @@ struct poll_list {
 	struct poller *first;
 };
 
+/** A file is opened. */
+void poller_init(struct fs *fs, struct poller *poller,
+		 void (*destroy)(struct fs *fs, struct poller *poller));
+/** The open file goes: part of its destroy. */
+void poller_finish(struct fs *fs, struct poller *poller);
+/** Destroy what the kernel has not released: the mount has ended. No other thread may be here. */
+void pollers_destroy_all(struct fs *fs);
 /** Keep a handle in place of the one before. @param handle  owned from now on; NULL changes nothing
  */
 void poll_keep(struct fs *fs, struct poll_list *list, struct poller *poller,
 	       struct fuse_pollhandle *handle);
-/** The open file goes. */
-void poll_forget(struct fs *fs, struct poller *poller);
 /**
  * Wake those on the list that are due (NULL: all). Only from the notify thread.
  * @param is_due  called with fs.parked held; the poller's open file cannot go away meanwhile

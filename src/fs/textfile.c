@@ -241,6 +241,12 @@ struct text_file {
 	struct text_node *text; /* the open file keeps it */
 };
 
+static void text_file_destroy(struct fs *fs, struct poller *poller)
+{
+	poller_finish(fs, poller);
+	free(poller);
+}
+
 static void text_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
 	struct text_file *file;
@@ -254,12 +260,13 @@ static void text_open(struct fs *fs, fuse_req_t req, struct node *node, struct f
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	poller_init(fs, &file->poller, text_file_destroy);
 	file->text = text_of(node);
 	fi->fh = (uintptr_t)file;
 	fi->keep_cache = 1;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		free(file);
+		text_file_destroy(fs, &file->poller);
 }
 
 void text_reply(struct fs *fs, fuse_req_t req, struct text_node *text, size_t size, off_t off)
@@ -284,8 +291,7 @@ static void text_release(struct fs *fs, fuse_req_t req, struct node *node,
 {
 	struct text_file *file = (struct text_file *)(uintptr_t)fi->fh;
 
-	poll_forget(fs, &file->poller);
-	free(file);
+	text_file_destroy(fs, &file->poller);
 	fuse_reply_err(req, 0);
 }
 

@@ -226,6 +226,16 @@ static int wait_getattr(struct fs *fs, struct node *node, struct stat *st, doubl
 	return 0;
 }
 
+static void wait_file_destroy(struct fs *fs, struct poller *poller)
+{
+	struct wait_file *file = (struct wait_file *)(void *)poller;
+
+	poller_finish(fs, poller);
+	if (file->text)
+		node_unref(fs, &file->text->base.node);
+	free(file);
+}
+
 static void wait_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
 	struct wait_file *file;
@@ -239,28 +249,20 @@ static void wait_open(struct fs *fs, fuse_req_t req, struct node *node, struct f
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	poller_init(fs, &file->poller, wait_file_destroy);
 	file->job = job_of(node);
 	fi->fh = (uintptr_t)file;
 	fi->direct_io = 1;
 	fi->nonseekable = 1;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		free(file);
+		wait_file_destroy(fs, &file->poller);
 }
 
 static void wait_release(struct fs *fs, fuse_req_t req, struct node *node,
 			 struct fuse_file_info *fi)
 {
-	struct wait_file *file = wait_file_of(fi);
-	struct text_node *text;
-
-	poll_forget(fs, &file->poller);
-	lock_acquire(&fs->parked.lock);
-	text = file->text;
-	lock_release(&fs->parked.lock);
-	if (text)
-		node_unref(fs, &text->base.node);
-	free(file);
+	wait_file_destroy(fs, &wait_file_of(fi)->poller);
 	fuse_reply_err(req, 0);
 }
 
