@@ -40,9 +40,10 @@ stop() {
 	until rm -rf "$work/root" 2>/dev/null && [[ ! -e $work/root ]]; do sleep 0.1; done
 }
 daemon() {
-	local p
+	local p args
 	for p in /proc/[0-9]*; do
-		[[ $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) != *storyclipfs*" $work/root "* ]] || echo "${p#/proc/}"
+		{ mapfile -d '' -t args <"$p/cmdline"; } 2>/dev/null || continue
+		[[ ${args[0]:-} != */storyclipfs || " ${args[*]} " != *" $work/root "* ]] || echo "${p#/proc/}"
 	done
 }
 column() { # FILE N: best and median of a column
