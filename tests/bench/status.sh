@@ -48,7 +48,8 @@ for ((round = 0; round < rounds; round++)); do
 	for readers in 1 2; do
 		for what in native status; do
 			"$cats" cat "${!what}" "$count" $readers >>"$work/cat.$readers.$what"
-			"$cats" stat "${!what}" $((count * 10)) $readers >>"$work/stat.$readers.$what"
+			"$cats" stat "${!what}" $((count * 10)) $readers >>"$work/path.$readers.$what"
+			(cd "${!what%/*}" && "$cats" stat status $((count * 10)) $readers) >>"$work/stat.$readers.$what"
 		done
 	done
 done
@@ -85,6 +86,8 @@ ratio() { # NAME FILE TARGET
 }
 ratio "stat, 1 reader" stat.1 .85
 ratio "stat, 2 readers" stat.2 .85
+ratio "stat of the whole path, 1 reader" path.1 ""
+ratio "stat of the whole path, 2 readers" path.2 ""
 ratio "cat, 1 reader" cat.1 .10
 ratio "cat, 2 readers" cat.2 .10
 echo

@@ -98,6 +98,7 @@ for n in "${numbers[@]}"; do
 	row "stat elsewhere, p50, µs" "$work/park.$n" 3 ""
 	row "stat elsewhere, p99, µs" "$work/park.$n" 4 350
 	row "wake all $n, ms" "$work/park.$n" 5 "${wake[$n]:-}"
+	row "of that from the first to the last, ms" "$work/park.$n" 6 ""
 done
 [[ ! -e $work/kill ]] || row "3000 readers killed, ms" "$work/kill" 1 ""
 row "poll wake-up, one poller, p50, µs" "$work/poll.1" 2 60
