@@ -87,14 +87,20 @@ static int job_find_or_create(struct fs *fs, const char *id, struct job_dir **re
 	return 0;
 }
 
-/* From then on constant, so others may read it without the lock. */
-static void job_fill(struct fs *fs, struct job_dir *job, uid_t uid, gid_t gid, int64_t created_at)
+/*
+ * From then on constant, so others may read it without the lock. Whoever comes first has told the
+ * kernel no name in it, so whatever it looks up will be of this version (0: not known) or a newer
+ * one.
+ */
+static void job_fill(struct fs *fs, struct job_dir *job, uid_t uid, gid_t gid, int64_t created_at,
+		     uint64_t version)
 {
 	lock_acquire(&fs->tree.lock);
 	if (!job->created_at) {
 		job->uid = uid;
 		job->gid = gid;
 		job->created_at = created_at ? created_at : 1;
+		job_set_told(job, version);
 	}
 	lock_release(&fs->tree.lock);
 }
@@ -126,10 +132,7 @@ static int job_get(struct fs *fs, const char *id, struct job_dir **ret)
 		node_unref(fs, &job->dir.node);
 		return r;
 	}
-	/* The kernel knows no name in it yet, or was told of this version. */
-	if (!job->created_at)
-		job_set_told(job, brief.version);
-	job_fill(fs, job, brief.owner_uid, brief.owner_gid, brief.created_at);
+	job_fill(fs, job, brief.owner_uid, brief.owner_gid, brief.created_at, brief.version);
 	*ret = job;
 	return 0;
 }
@@ -317,7 +320,7 @@ static int job_get_listed(struct listing *l, const struct job_name_row *row, str
 		return r;
 	atomic_store(&(*ret)->is_looked, true);
 	if (atomic_load(&fs->removals) == l->removals) {
-		job_fill(fs, *ret, row->owner_uid, row->owner_gid, row->created_at);
+		job_fill(fs, *ret, row->owner_uid, row->owner_gid, row->created_at, 0);
 		return 0;
 	}
 	node_unref(fs, &(*ret)->dir.node);

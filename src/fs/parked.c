@@ -122,7 +122,8 @@ void parked_stop(struct fs *fs)
 	lock_release(&fs->parked.lock);
 	while (refuse_one(fs, &fs->parked.waits) || refuse_one(fs, &fs->parked.events))
 		;
-	if (is_told)
+	/* (Without the thread the mount is as good as gone.) */
+	if (is_told || !fs->notify.is_started)
 		return;
 	fs->parked.stop_item.run = tell_stop;
 	notify_then(fs, &fs->parked.stop_item);

@@ -5,8 +5,8 @@
 #     tests/bench/waiting.sh BUILD [DIRECTORY (/dev/shm)]
 #
 # ROUNDS (5) is how often each is done; best and median are shown. READERS ("1000 10000").
-# park: threads that read wait, until all are parked. stat: of a name in incoming/, which the kernel
-# asks the daemon for, while they are. wake: from the write of `cancel` until the last has read the
+# park: threads that read wait, until all are parked. stat: of its log, for which the kernel asks
+# the daemon each time, while they are. wake: from the write of `cancel` until the last has read the
 # end. killed: from SIGKILL of 3,000 readers' process until it is gone. poll: from a worker's report
 # (its pipe to the daemon and the daemon's threads included) until poll(2) has returned.
 set -euo pipefail
@@ -60,11 +60,11 @@ for n in "${numbers[@]}"; do
 		start src
 		exec {writer}>>"$mnt/incoming/a.mp4"
 		echo '{"uploadId":"a.mp4","jobId":"j"}' >"$mnt/control"
-		"$waiters" park "$mnt/jobs/j/wait" "$n" "$mnt/incoming/a.mp4" "$(daemon)" "$mnt/jobs/j/control" \
+		"$waiters" park "$mnt/jobs/j/wait" "$n" "$mnt/jobs/j/log" "$(daemon)" "$mnt/jobs/j/control" \
 			>>"$work/park.$n"
 		echo '{"uploadId":"a.mp4","jobId":"k"}' >"$mnt/control"
 		((n != 1000)) ||
-			"$waiters" kill "$mnt/jobs/k/wait" 3000 "$mnt/incoming/a.mp4" >>"$work/kill"
+			"$waiters" kill "$mnt/jobs/k/wait" 3000 "$mnt/jobs/k/log" >>"$work/kill"
 		echo cancel >"$mnt/jobs/k/control"
 		exec {writer}>&-
 		stop

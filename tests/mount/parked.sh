@@ -27,8 +27,8 @@ os.read(os.open(sys.argv[1], os.O_RDONLY), 4096)' "$MNT/jobs/j/wait" >"$SC_TEST/
 	kill -$signal $reader
 	sc_wait_gone $reader
 done
-"$SC_TOOLS/fs_waiters" kill "$MNT/jobs/j/wait" "$n" "$MNT/incoming/a.mp4" >"$SC_TEST/killed"
-"$SC_TOOLS/fs_waiters" park "$MNT/jobs/k/wait" "$n" "$MNT/incoming/a.mp4" "$daemon_pid" \
+"$SC_TOOLS/fs_waiters" kill "$MNT/jobs/j/wait" "$n" "$MNT/jobs/j/log" >"$SC_TEST/killed"
+"$SC_TOOLS/fs_waiters" park "$MNT/jobs/k/wait" "$n" "$MNT/jobs/k/log" "$daemon_pid" \
 	"$MNT/jobs/k/control" >"$SC_TEST/parked"
 eq "$(wc -w <"$SC_TEST/killed") $(wc -w <"$SC_TEST/parked")" "1 6" "what the readers printed"
 [[ -e /proc/$rest ]] || fail "a reader of another job was woken"

@@ -42,6 +42,7 @@ struct test {
 	size_t n;
 	size_t rounds;
 	atomic_size_t about_to, got; /* threads */
+	pthread_mutex_t gate; /* those who have read wait behind it: their end is no part of it */
 	atomic_bool is_wrong;
 	uint64_t *stamps; /* of each thread when it was woken; of poll: latencies, n * rounds */
 	atomic_size_t n_stamps;
@@ -98,6 +99,8 @@ static void *read_once(void *arg)
 	if (n <= 0)
 		atomic_store(&test->is_wrong, true);
 	atomic_fetch_add(&test->got, 1);
+	pthread_mutex_lock(&test->gate);
+	pthread_mutex_unlock(&test->gate);
 	close(fd);
 	return NULL;
 }
@@ -234,6 +237,9 @@ static int park(struct test *test, const char *other, const char *pid, const cha
 	       (double)(rss_kib(pid) - before) * 1024 / (double)test->n, p50, p99);
 	told = now_ns();
 	write_text(control, "cancel\n");
+	while (atomic_load(&test->got) < test->n)
+		pause_us(1000);
+	pthread_mutex_unlock(&test->gate);
 	for (size_t i = 0; i < test->n; i++)
 		pthread_join(waiters[i].thread, NULL);
 	qsort(test->stamps, test->n, sizeof(uint64_t), compare);
@@ -345,8 +351,9 @@ static int poll_all(struct test *test)
 
 int main(int argc, char **argv)
 {
-	struct test test = {0};
+	struct test test = {.gate = PTHREAD_MUTEX_INITIALIZER};
 
+	pthread_mutex_lock(&test.gate);
 	if (argc > 3) {
 		test.file = argv[2];
 		test.n = strtoul(argv[3], NULL, 10);
