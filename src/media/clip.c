@@ -74,6 +74,10 @@ int clip_file_begin(struct clip_set *set, const struct mp4_movie *movie, unsigne
 	if (clip->fd < 0)
 		return error_from_errno(e, -errno, "creating clip %u", number);
 	r = mp4_write_header(movie, clip->fd, &clip->header);
+	if (r == -ERANGE)
+		return error_set(e, SC_LIMIT_EXCEEDED,
+				 "a frame of clip %u lasts longer than an MP4 can say (2^32 ticks)",
+				 number);
 	if (r == -EINVAL)
 		return error_set(e, SC_INTERNAL, "clip %u cannot be described as MP4", number);
 	return r < 0 ? error_from_errno(e, r, "writing clip %u", number) : 0;

@@ -2,6 +2,7 @@
 /* Sound through libavcodec's AAC encoder into the spool. Entered by the media thread. */
 #include "encode_sound.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include <libavutil/samplefmt.h>
@@ -18,6 +19,9 @@
 
 static const uint32_t aac_rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
 				     22050, 16000, 12000, 11025, 8000,  7350};
+
+/* A clock that jumps makes holes of days: no encoder shall fill these with silence. */
+#define HOLE_MAX_SECONDS 3600
 
 static uint32_t aac_rate(int rate)
 {
@@ -305,6 +309,13 @@ int sound_step(struct sound_encoder *s, struct spool *spool, struct error *e)
 		return load(s, e);
 	if (s->pcm_start > s->position) {
 		until = s->pcm_start < s->to ? s->pcm_start : s->to;
+		if (until - s->position > (int64_t)HOLE_MAX_SECONDS * s->rate) {
+			av_log(NULL, AV_LOG_WARNING,
+			       "a hole of %" PRId64 " s in the sound: it ends there in this clip\n",
+			       (until - s->position) / s->rate);
+			s->is_done = true;
+			return 0;
+		}
 		return add(s, NULL, 0, until - s->position, spool, e);
 	}
 	until = end < s->to ? end : s->to;

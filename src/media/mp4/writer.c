@@ -19,10 +19,10 @@ struct header_state {
 
 static const int32_t matrix_upright[9] = {0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000};
 
-static void state_fail(struct header_state *state)
+static void state_fail(struct header_state *state, int err)
 {
 	if (!state->err)
-		state->err = -EINVAL;
+		state->err = err;
 }
 
 /** value * to / from, rounded to the nearest; all >= 0. */
@@ -31,12 +31,12 @@ static uint64_t rescale(struct header_state *state, int64_t value, uint32_t to, 
 	unsigned __int128 scaled;
 
 	if (value < 0 || !from) {
-		state_fail(state);
+		state_fail(state, -EINVAL);
 		return 0;
 	}
 	scaled = ((unsigned __int128)value * to + from / 2) / from;
 	if (scaled > INT64_MAX) {
-		state_fail(state);
+		state_fail(state, -ERANGE);
 		return 0;
 	}
 	return (uint64_t)scaled;
@@ -57,7 +57,7 @@ static int64_t sample_place(struct header_state *state, const struct mp4_out_sam
 			high = mid;
 	}
 	if (!low || s->offset - ranges[low - 1].offset > ranges[low - 1].length - s->size) {
-		state_fail(state);
+		state_fail(state, -EINVAL);
 		return 0;
 	}
 	return state->payload_pos + state->range_starts[low - 1] + s->offset -
@@ -81,7 +81,7 @@ static uint64_t track_duration(struct header_state *state, const struct mp4_out_
 				 t->timescale);
 
 	if (t->delay < 0)
-		state_fail(state);
+		state_fail(state, -EINVAL);
 	return (uint64_t)t->delay + shown;
 }
 
@@ -91,7 +91,7 @@ static uint32_t sample_delta(struct header_state *state, const struct mp4_out_tr
 	int64_t delta = next - t->samples[i].dts;
 
 	if (delta < 0 || delta > UINT32_MAX) {
-		state_fail(state);
+		state_fail(state, delta < 0 ? -EINVAL : -ERANGE);
 		return 0;
 	}
 	return (uint32_t)delta;
@@ -133,7 +133,7 @@ static void put_ctts(struct header_state *state, struct buf *b, const struct mp4
 		int64_t offset = t->samples[i].pts - t->samples[i].dts + shift;
 
 		if (offset > INT32_MAX) /* readers take the number as signed */
-			state_fail(state);
+			state_fail(state, -ERANGE);
 		has_offset |= offset != 0;
 		if (run && (uint32_t)offset != run_offset) {
 			put_be32(b, run);
@@ -374,7 +374,7 @@ static void put_elst(struct header_state *state, struct buf *b, const struct mp4
 	size_t edts = box_begin(b, "edts"), box = box_begin_full(b, "elst", is_long, 0);
 
 	if (media_time < 0)
-		state_fail(state);
+		state_fail(state, -EINVAL);
 	put_be32(b, delay ? 2 : 1);
 	if (delay)
 		put(b, delay, -1);

@@ -91,7 +91,8 @@ struct mp4_header {
 
 /**
  * Make the bytes of ftyp, moov, free and mdat's header; out has payload_pos bytes then.
- * @return 0, -ENOMEM, -EINVAL (a sample outside the ranges, times that fall, a number too large)
+ * @return 0, -ENOMEM, -EINVAL (a sample outside the ranges, times that fall),
+ * -ERANGE (a time too large for the format)
  */
 int mp4_build_header(const struct mp4_movie *movie, struct buf *out, struct mp4_header *ret);
 
