@@ -18,7 +18,7 @@
 #define MIB (UINT64_C(1) << 20)
 
 /* Recognising, indexing, planning: the index of a day of video is 400 MB. */
-#define OPEN_MEMORY_BYTES      (512 * MIB)
+#define OPEN_MEMORY_BYTES      (480 * MIB) /* 512 with the programs and libraries */
 #define OPEN_CPU_SECONDS       45
 #define OPEN_BYTES_PER_SECOND  (20 * MIB) /* a scan of packets is ten times as fast */
 /* Two hundred pictures of 4:2:0 with 16 bits: references, look-ahead, one for each thread. */
