@@ -28,6 +28,20 @@ static size_t utf8_length(const unsigned char *s)
 	return 0;
 }
 
+size_t text_length(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t length = 0;
+
+	while (*p) {
+		size_t n = utf8_length(p);
+
+		length += n ? n : 3;
+		p += n ? n : 1;
+	}
+	return length;
+}
+
 void json_string_add(struct buf *out, const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;

@@ -44,5 +44,9 @@ int seconds_to_us(const char *text, int64_t *ret);
 /** Add a JSON string with its quotes; bytes that are not UTF-8 become %XX. */
 void json_string_add(struct buf *out, const char *s);
 
+/** Bytes of a text as json_string_add() writes it, without quotes and escapes: limits count these, so
+ * that what was accepted once is accepted when it is read again. */
+size_t text_length(const char *s);
+
 /** Copy at most size - 1 bytes for a message, an overlong text ending in "...". @return out */
 const char *text_shorten(const char *s, char *out, size_t size);

@@ -170,10 +170,10 @@ static int set_priority(struct request *request, struct value *v, struct error *
 
 static int set_idempotency_key(struct request *request, struct value *v, struct error *e)
 {
-	if (!*v->string || strlen(v->string) > IDEMPOTENCY_KEY_MAX)
+	if (!*v->string || text_length(v->string) > IDEMPOTENCY_KEY_MAX)
 		return error_set(e, SC_INVALID_REQUEST,
 				 "idempotencyKey '%s' has %zu bytes; it must have 1 to %d",
-				 v->shown, strlen(v->string), IDEMPOTENCY_KEY_MAX);
+				 v->shown, text_length(v->string), IDEMPOTENCY_KEY_MAX);
 	request->idempotency_key = take_ptr(v->string);
 	return 0;
 }
@@ -295,9 +295,9 @@ static int field_apply(const struct field *field, struct value *v, struct parsin
 {
 	int64_t n = field->kind == KIND_CLIPS ? (int64_t)v->n_ranges : v->number;
 
-	if (v->string && strlen(v->string) > REQUEST_STRING_MAX)
+	if (v->string && text_length(v->string) > REQUEST_STRING_MAX)
 		return error_set(e, SC_INVALID_REQUEST, "%s is too long (%zu bytes); at most %d",
-				 field->name, strlen(v->string), REQUEST_STRING_MAX);
+				 field->name, text_length(v->string), REQUEST_STRING_MAX);
 	if (field->range && (n < field->min || n > field->max)) {
 		if (field->kind == KIND_CLIPS)
 			return error_set(e, SC_INVALID_REQUEST, "clips has %zu entries; %s",
