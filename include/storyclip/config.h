@@ -28,6 +28,8 @@ struct settings {
 	int64_t watchdog_interval_ms;
 	unsigned int max_attempts;
 	int64_t upload_wait_ms;
+	int64_t job_retention_ms; /* how long ended jobs … */
+	int64_t upload_retention_ms; /* … and unused uploads are kept; 0: for ever */
 	unsigned int max_queue;
 	int64_t max_upload_size;       /* bytes; 0: none */
 	unsigned int max_jobs_per_uid; /* not yet ended; 0: any number */

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "storyclip/caller.h"
@@ -158,6 +159,19 @@ bool engine_source_is_awaited(struct engine *engine, dev_t dev, ino_t ino);
 int engine_sources_each(struct engine *engine,
 			int (*each)(void *context, dev_t dev, ino_t ino, bool is_waiting),
 			void *context);
+
+/* ---- uploads that nobody uses (upload_retention); the intake asks, which knows of all writers ---- */
+
+/** Whether something that was last used at this wall time has been kept long enough. A clock that
+ *  jumps forward makes nothing old. False without the setting. */
+bool engine_upload_is_old(struct engine *engine, int64_t at_ms);
+/**
+ * Remove the name of an upload if it still is the file that was looked at, no job that has not ended
+ * uses it and nobody has it open for writing. Blocks on the disk.
+ * @param path  below incoming/
+ * @return 0, -EBUSY (it is in use, or another file by now: it stays), or another negative errno
+ */
+int engine_expire_upload(struct engine *engine, const char *path, const struct stat *st);
 
 /* ---- reading; any thread; never waits for a commit ---- */
 

@@ -19,6 +19,7 @@
  *   watchdog    engine           → commits; a timer                               → engine_stop
  *   external    engine           → reads and commits; a timer                     → engine_stop
  *   sweeper     engine           → unlinking; a queue                             → engine_stop
+ *   retention   engine           → commits; a timer; only with that setting       → engine_stop
  *   backup      store            → reading the database, writing its copy; a timer  → store_close
  *
  * The worker has one thread, and beside it, for a time: libav's decoders, and `syncer`

@@ -173,6 +173,15 @@ struct job_list_row {
 /** Up to n rows with cookie > after, in order of cookie. @return how many, or a negative errno */
 int store_jobs_page(struct store *store, int64_t after, struct job_list_row *rows, size_t n);
 
+/** A job that has ended, and when. */
+struct ended_row {
+	int64_t finished_at;
+	char id[JOB_ID_SIZE];
+};
+/** Up to n jobs that ended at or before a wall time, those first that ended first. @return how many, or
+ *  a negative errno */
+int store_jobs_ended(struct store *store, int64_t until, struct ended_row *rows, size_t n);
+
 /** What a listing shows of a job: read from small indexes, never from its wide row. */
 struct job_name_row {
 	int64_t cookie; /* as in struct job_list_row */
@@ -264,6 +273,15 @@ int store_uploads_apply(struct store *store, const struct upload_change *changes
 			bool is_synced);
 /** @return 0, -ENOENT; *ret's path is not set */
 int store_upload_get(struct store *store, const char *path, struct upload_row *ret);
+/** An upload's row as a candidate for removal. */
+struct upload_age_row {
+	int64_t created_at;
+	char *path; /* owned */
+};
+/** Up to n uploads that are not open, with created_at at most until, oldest first, behind a place in that
+ *  order (0 and "": the first); free(rows[i].path). @return how many, or a negative errno */
+int store_uploads_older(struct store *store, int64_t after_at, const char *after_path, int64_t until,
+			struct upload_age_row *rows, size_t n);
 /** Every row; row->path is borrowed for the call. The callback must not call the store. */
 int store_uploads_each(struct store *store, int (*each)(void *context, const struct upload_row *row),
 		       void *context);

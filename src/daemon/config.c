@@ -25,6 +25,7 @@ enum kind {
 	KIND_TEXT,
 	KIND_COUNT,
 	KIND_SECONDS,
+	KIND_AGE,
 	KIND_SIZE,
 	KIND_BYTES,
 	KIND_SWITCH,
@@ -70,6 +71,10 @@ static const struct setting settings_table[] = {
 	{"upload_wait", "STORYCLIP_UPLOAD_WAIT", KIND_SECONDS, FIELD(upload_wait_ms), 0,
 	 INT64_C(604800) * MS, "0 to 604800 seconds", "300",
 	 "seconds without a byte after which an open upload's job fails"},
+	{"job_retention", "STORYCLIP_JOB_RETENTION", KIND_AGE, FIELD(job_retention_ms),
+	 .help = "ended jobs are removed at this age: 30d, 12h, 45m, 90s (never)"},
+	{"upload_retention", "STORYCLIP_UPLOAD_RETENTION", KIND_AGE, FIELD(upload_retention_ms),
+	 .help = "unused uploads are removed at this age: 30d, 12h, 45m, 90s (never)"},
 	{"max_queue", "STORYCLIP_MAX_QUEUE", KIND_COUNT, FIELD(max_queue), 1, 1000000,
 	 "1 to 1000000", "10000", "jobs that may wait"},
 	{"max_upload_size", "STORYCLIP_MAX_UPLOAD_SIZE", KIND_BYTES, FIELD(max_upload_size),
@@ -212,6 +217,33 @@ static int read_seconds(const struct setting *setting, const struct given *given
 	return 0;
 }
 
+/* "30d", "12h". An age without its unit is a mistake that would cost somebody's clips. */
+static int read_age(const struct setting *setting, const struct given *given, struct error *e,
+		    struct settings *settings)
+{
+	static const struct {
+		char letter;
+		int64_t ms;
+	} units[] = {{'s', MS}, {'m', 60 * MS}, {'h', 3600 * MS}, {'d', INT64_C(86400) * MS}};
+	int64_t *field = field_of(settings, setting), n = 0, ms = 0;
+	const char *p = given->value;
+
+	if (!strcmp(given->value, "off")) {
+		*field = 0;
+		return 0;
+	}
+	for (; *p >= '0' && *p <= '9' && n < 1000000000; p++)
+		n = n * 10 + (*p - '0');
+	for (size_t i = 0; i < SC_ARRAY_SIZE(units); i++)
+		if (p > given->value && *p == units[i].letter && !p[1])
+			ms = n * units[i].ms;
+	if (ms < MS || ms > INT64_C(36500) * 86400 * MS)
+		return refuse(given, e,
+			      "must be off or an age as 30d, 12h, 45m or 90s, from 1s to 36500d");
+	*field = ms;
+	return 0;
+}
+
 static int read_switch(const struct setting *setting, const struct given *given, struct error *e,
 		       struct settings *settings)
 {
@@ -329,7 +361,7 @@ static int setting_read(const struct setting *setting, const struct given *given
 	static int (*const readers[])(const struct setting *setting, const struct given *given,
 				      struct error *e, struct settings *settings) = {
 		[KIND_PATH] = read_path,     [KIND_TEXT] = read_text,
-		[KIND_COUNT] = read_count,   [KIND_SECONDS] = read_seconds,
+		[KIND_COUNT] = read_count,   [KIND_SECONDS] = read_seconds, [KIND_AGE] = read_age,
 		[KIND_SWITCH] = read_switch, [KIND_OWNER] = read_owner,
 		[KIND_SIZE] = read_size,     [KIND_BYTES] = read_bytes,
 		[KIND_FLAG] = read_switch,
@@ -529,7 +561,7 @@ void settings_help(FILE *out)
 {
 	static const char *const kind_value[] = {
 		[KIND_PATH] = "PATH",       [KIND_TEXT] = "URL",      [KIND_COUNT] = "N",
-		[KIND_SECONDS] = "SECONDS", [KIND_SWITCH] = "on|off", [KIND_OWNER] = "USER:GROUP",
+		[KIND_SECONDS] = "SECONDS", [KIND_AGE] = "AGE", [KIND_SWITCH] = "on|off", [KIND_OWNER] = "USER:GROUP",
 		[KIND_SIZE] = "SIZE",       [KIND_BYTES] = "SIZE",    [KIND_FLAG] = "[=on|off]",
 	};
 

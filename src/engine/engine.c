@@ -13,6 +13,7 @@
 #include "attempt.h"
 #include "external.h"
 #include "recover.h"
+#include "retention.h"
 #include "state.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
@@ -283,6 +284,10 @@ static int start_threads(struct engine *engine)
 		r = start_helper(&engine->external, "external", external_run, engine);
 	if (r == 0)
 		r = start_helper(&engine->sweeper, "sweeper", sweeper_run, engine);
+	if (r == 0 && retention_is_wanted(engine)) {
+		retention_begin(engine);
+		r = start_helper(&engine->retention, "retention", retention_run, engine);
+	}
 	for (unsigned int i = 0; i < engine->n_slots && r == 0; i++) {
 		struct slot *slot = &engine->slots[i];
 		char name[16];
@@ -338,6 +343,7 @@ void engine_stop(struct engine *engine)
 	join_helper(&engine->watchdog);
 	join_helper(&engine->external);
 	join_helper(&engine->sweeper);
+	join_helper(&engine->retention);
 }
 
 void engine_destroy(struct engine *engine)

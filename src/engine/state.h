@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "feed.h"
+#include "aging.h"
 #include "job.h"
 #include "metrics.h"
 #include "queue.h"
@@ -57,6 +58,7 @@ struct engine {
 	unsigned int n_busy;
 	int64_t watchdog_last_run;
 	uint64_t watchdog_stalled;
+	struct aging aging;        /* of what is kept for a time */
 	struct sweep *sweeps;      /* in no order */
 	struct job_snapshot ended; /* the ended job that was looked at last (reading.c) */
 
@@ -64,7 +66,7 @@ struct engine {
 
 	struct slot *slots;
 	unsigned int n_slots;
-	struct helper watchdog, external, sweeper;
+	struct helper watchdog, external, sweeper, retention;
 };
 
 static inline int64_t engine_now_ms(const struct engine *engine)

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "expiry.h"
 #include "names.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
@@ -410,6 +411,7 @@ static void gather(struct registry *registry, int64_t *worked_at_ms)
 static void *registry_run(void *arg)
 {
 	struct registry *registry = arg;
+	struct expiry expiry = {0};
 	int64_t retry_ms = 0, worked_at_ms = 0;
 
 	while (!atomic_load(&registry->is_stopping)) {
@@ -426,12 +428,15 @@ static void *registry_run(void *arg)
 		look_ms = watches_tick(registry->deps.watches);
 		wait_ms = uploads_open_count(registry->deps.uploads) || r < 0 ? TOUCH_BUSY_MS
 									      : TOUCH_IDLE_MS;
+		if (expiry_turn(&expiry, &registry->deps) && wait_ms > TOUCH_BUSY_MS)
+			wait_ms = TOUCH_BUSY_MS;
 		if (look_ms >= 0 && look_ms < wait_ms)
 			wait_ms = look_ms;
 		if (r < 0 && retry_ms > wait_ms)
 			wait_ms = retry_ms;
 		uploads_wait(registry->deps.uploads, wait_ms, r < 0);
 	}
+	expiry_finish(&expiry);
 	return NULL;
 }
 

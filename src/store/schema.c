@@ -126,6 +126,8 @@ static const char *const migrations[] = {
 	"CREATE INDEX jobs_listed ON jobs (cookie, job_id, owner_uid, owner_gid, created_at);"
 	"DROP INDEX jobs_by_status;"
 	"CREATE INDEX jobs_by_status ON jobs (status, cookie, job_id);",
+	/* 6: by age */
+	"CREATE INDEX jobs_by_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;",
 };
 
 int schema_check_owner(struct db *db, const char *path, struct error *e)

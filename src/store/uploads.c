@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Uploads: one row per path below incoming/. Paths are raw bytes. Any thread. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "db.h"
@@ -176,6 +177,52 @@ int store_uploads_each(struct store *store,
 
 	lock_acquire(&store->reader);
 	r = uploads_each(&store->read, each, context);
+	lock_release(&store->reader);
+	return r;
+}
+
+static int uploads_older(struct db *db, int64_t after_at, const char *after_path, int64_t until,
+			 struct upload_age_row *rows, size_t n)
+{
+	static const char sql[] =
+		"SELECT created_at, path FROM uploads INDEXED BY uploads_by_created "
+		"WHERE (created_at, path) > (:after, :path) AND created_at <= :until "
+		"AND state<>'open' ORDER BY created_at, path LIMIT :n";
+	auto_stmt sqlite3_stmt *stmt = NULL;
+	size_t i = 0;
+	int r;
+
+	r = db_statement(db, sql, &stmt);
+	if (r == 0)
+		r = db_bind_int(stmt, ":after", after_at);
+	if (r == 0)
+		r = db_bind_text(stmt, ":path", after_path);
+	if (r == 0)
+		r = db_bind_int(stmt, ":until", until);
+	if (r == 0)
+		r = db_bind_int(stmt, ":n", (int64_t)n);
+	while (r >= 0 && i < n && (r = db_step(db, stmt)) > 0) {
+		rows[i].created_at = sqlite3_column_int64(stmt, 0);
+		rows[i].path = strdup(db_column_text(stmt, 1));
+		if (!rows[i].path)
+			r = -ENOMEM;
+		else
+			i++;
+	}
+	if (r >= 0)
+		return (int)i;
+	while (i)
+		free(rows[--i].path);
+	return r;
+}
+
+int store_uploads_older(struct store *store, int64_t after_at, const char *after_path, int64_t until,
+			struct upload_age_row *rows, size_t n)
+{
+	int r;
+
+	lock_acquire(&store->reader);
+	r = uploads_older(&store->read, after_at, after_path, until, rows, n);
 	lock_release(&store->reader);
 	return r;
 }

@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# job_retention and upload_retention: what is old goes, what is in use stays.
+# shellcheck source=tests/lib/sc.sh
+. "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
+
+sc_use hooked
+sc_mount workers=1
+upload short.mp4 used.mp4
+upload short.mp4 old.mp4
+old=$(sc_submit '{"uploadId":"used","clipDuration":5,"jobId":"old"}')
+sc_done "$old"
+: >"$MNT/incoming/empty.mp4"
+sc_submit '{"uploadId":"empty","jobId":"bad"}' >/dev/null
+sc_failed bad UPLOAD_INCOMPLETE
+sc_wait_for '[[ $(sql "SELECT count(*) FROM uploads WHERE state='\''complete'\''") == 3 ]]'
+sc_umount
+exists "$ROOT/outputs/old/clip_001.mp4"
+
+# without the settings nothing goes; with them what was there before, too
+hook_set worker-probed once-wait
+sc_mount workers=1,job_retention=2s,upload_retention=2s
+now=$(sc_submit '{"uploadId":"used","clipDuration":5,"jobId":"now"}')
+hook_wait_reached worker-probed
+exec 7>"$MNT/incoming/slow.mp4"
+head -c 1000 "$(media short.mp4)" >&7
+sc_wait_for '[[ ! -e $MNT/jobs/old && ! -e $MNT/jobs/bad ]]'
+sc_wait_for '[[ ! -e $ROOT/outputs/old && ! -e $ROOT/database/logs/old.log ]]'
+sc_wait_for '[[ ! -e $MNT/incoming/old.mp4 && ! -e $MNT/incoming/empty.mp4 ]]'
+# a job that has not ended, its upload, and what is being written stay
+eq "$(jq -r '.counts|"\(.done) \(.failed) \(.running)"' "$MNT/jobs.json")" "0 0 1"
+cmp "$MNT/incoming/used.mp4" "$(media short.mp4)"
+exists "$MNT/incoming/slow.mp4"
+tail -c +1001 "$(media short.mp4)" >&7
+exec 7>&-
+hook_go worker-probed
+# in the end these go as well; a reader that has a text open keeps it
+exec 6<"$MNT/jobs/$now/status"
+timeout 60 cat "$MNT/jobs/$now/wait" >"$SC_TEST/end"
+eq "$(jq -r .status "$SC_TEST/end")" "done"
+sc_wait_for '[[ -z $(ls "$MNT/jobs") ]]'
+sc_wait_for '[[ -z $(ls "$MNT/incoming") ]]'
+eq "$(sql 'SELECT count(*) FROM jobs')" 0
+sc_wait_for '[[ $(sql "SELECT count(*) FROM uploads") == 0 ]]'
+eq "$(jq -r .id <&6)" now
+exec 6<&-
+eq "$(find "$ROOT/tmp/uploads/.storyclip-hold" "$ROOT/outputs" -mindepth 1)" ""
+contains "$(sc_log)" "upload 'old.mp4' was removed, as upload_retention says"
+sc_umount
+# both are checked at the start
+for bad in 30 1w d -1d 0s 99999d; do
+	if "$SC_BIN/storyclipfs" "$ROOT" "$MNT" -o "job_retention=$bad" 2>"$SC_TEST/err"; then
+		fail "job_retention=$bad was taken"
+	fi
+	contains "$(cat "$SC_TEST/err")" "job_retention=$bad"
+done
+# killed while an upload is aside: it is gone after the next start, and nothing else is
+upload_retention=2s
+sc_mount workers=1
+upload short.mp4 victim.mp4
+sc_wait_for '[[ $(sql "SELECT count(*) FROM uploads WHERE state='\''complete'\''") == 1 ]]'
+sc_umount
+hook_set retention-aside kill
+sc_mount "upload_retention=$upload_retention"
+sc_wait_dead
+hook_clear retention-aside
+sc_mount
+missing "$MNT/incoming/victim.mp4"
+exists "$ROOT"/tmp/uploads/.storyclip-hold/.expired-*.deleted
+sc_umount
+sc_mount "upload_retention=$upload_retention"
+eq "$(find "$ROOT/tmp/uploads/.storyclip-hold" -mindepth 1)" ""
+sc_umount
