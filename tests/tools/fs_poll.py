@@ -7,11 +7,13 @@
 Each client waits for a snapshot (status), for a stream (events) and for a job's end (wait); the change
 is made once it sleeps. VIDEO is copied in and kept open for writing, so that jobs wait in the queue.
 """
+import ctypes
 import json
 import os
 import select
 import selectors
 import shutil
+import struct
 import sys
 import threading
 
@@ -180,6 +182,45 @@ def check_others():
         os.close(fd)
 
 
+# ---- inotify: what programs do through the mount, and nothing else
+
+IN_MODIFY, IN_CLOSE_WRITE, IN_OPEN, IN_CREATE, IN_ALL = 0x2, 0x8, 0x20, 0x100, 0xfff
+
+
+def inotify_events(fd):
+    """{watch: all that was told of it}"""
+    found = {}
+    try:
+        data = os.read(fd, 1 << 16)
+    except BlockingIOError:
+        return found
+    while data:
+        watch, mask, _, size = struct.unpack_from("iIII", data)
+        found[watch] = found.get(watch, 0) | mask & IN_ALL
+        data = data[16 + size:]
+    return found
+
+
+def check_inotify(job):
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(os.O_NONBLOCK)
+    names = ("jobs", "by-status/queued", "jobs/%s/status" % job, "jobs/%s/clips" % job, "incoming")
+    watch = {n: libc.inotify_add_watch(fd, os.fsencode(path(n)), IN_ALL) for n in names}
+    check("watches", min(watch.values()) > 0, True)
+    submit(job + "-2")
+    for name in (job, job + "-2"):
+        write("jobs/%s/control" % name, "cancel\n")
+    check("what inotify tells of the daemon's work", inotify_events(fd), {})
+    read_json("jobs/%s/status" % job)
+    shutil.copy(path("incoming", "polled.mp4"), path("incoming", "copy"))
+    found = inotify_events(fd)
+    wanted = IN_CREATE | IN_OPEN | IN_MODIFY | IN_CLOSE_WRITE
+    check("what inotify tells of a copy", found.get(watch["incoming"], 0) & wanted, wanted)
+    # The watch is on the version that was there: a newer one is another file to the kernel.
+    check("what inotify tells of a newer version", found.get(watch["jobs/%s/status" % job]), None)
+    os.close(fd)
+
+
 def main():
     video = path("incoming", "polled.mp4")
     shutil.copy(sys.argv[2], video)
@@ -192,6 +233,8 @@ def main():
                 check_one(name, client, job)
         submit("fixed")
         check_others()
+        submit("inotify")
+        check_inotify("inotify")
 
 
 main()
