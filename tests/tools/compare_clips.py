@@ -524,7 +524,10 @@ class Comparison:
 
 
 def read_status(path):
-    """(filename, start, duration) of each clip, from a job's status or cut_tool's lines."""
+    """(filename, start, duration) of each clip, from a job's status or cut_tool's lines; or that
+    list itself."""
+    if isinstance(path, list):
+        return path
     with open(path, encoding="utf-8") as f:
         text = f.read()
     try:
