@@ -15,6 +15,8 @@
 #include "encode_spool.h"
 #include "storyclip/common/hook.h"
 
+#define FINE_TIMESCALE 90000
+
 struct encoding {
 	struct media_source *source;
 	struct decoder *pictures; /* NULL: only sound */
@@ -118,13 +120,19 @@ static uint32_t main_timescale(const struct encoding *enc)
 	return index_main(enc->source->index)->timescale;
 }
 
-/* The picture's times within its clip: the stream's own unit, from the clip's start on. */
+/*
+ * The picture's times within its clip: in the stream's own unit, or a part of it, so that sound and
+ * its edit list, which count in it too, are not rounded to the milliseconds of Matroska.
+ */
 static uint32_t picture_timescale(const struct encoding *enc)
 {
-	return (uint32_t)enc->pictures->stream->time_base.den;
+	uint32_t own = (uint32_t)enc->pictures->stream->time_base.den;
+
+	return own >= FINE_TIMESCALE ? own : own * ((FINE_TIMESCALE + own - 1) / own);
 }
 
-static int64_t picture_time(const struct encoding *enc, const struct encode_clip *clip, int64_t ticks)
+static int64_t picture_time(const struct encoding *enc, const struct encode_clip *clip,
+			    int64_t ticks)
 {
 	return index_rescale(ticks, picture_timescale(enc), main_timescale(enc)) -
 	       index_rescale(clip->start, picture_timescale(enc), main_timescale(enc));
@@ -135,7 +143,8 @@ static int find_first_frame(struct encoding *enc, const struct encode_clip *clip
 {
 	struct decoder *d = enc->pictures;
 	int64_t start_us = clip->range->start_us;
-	bool is_behind = d->passed != AV_NOPTS_VALUE && decoder_compare(d, d->passed, start_us) >= 0;
+	bool is_behind =
+		d->passed != AV_NOPTS_VALUE && decoder_compare(d, d->passed, start_us) >= 0;
 	int r = 0;
 
 	if (is_behind || decoder_is_far_before(d, start_us))
@@ -184,7 +193,8 @@ static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct err
 	for (size_t i = 0; i < enc->n_sounds && r == 0; i++) {
 		uint32_t rate = enc->sounds[i]->rate;
 
-		r = sound_begin(enc->sounds[i], index_rescale(clip->start, rate, main_timescale(enc)),
+		r = sound_begin(enc->sounds[i],
+				index_rescale(clip->start, rate, main_timescale(enc)),
 				index_rescale(clip->end, rate, main_timescale(enc)), e);
 	}
 	return r;
@@ -223,8 +233,8 @@ static bool sound_is_due(const struct encoding *enc, const struct encode_clip *c
 		return false;
 	if (clip->is_picture_done)
 		return true;
-	return written != INT64_MIN && index_rescale(position, picture_timescale(enc), sound->rate) <=
-					       written;
+	return written != INT64_MIN &&
+	       index_rescale(position, picture_timescale(enc), sound->rate) <= written;
 }
 
 static int encode_streams(struct encoding *enc, struct encode_clip *clip, struct error *e)
@@ -256,10 +266,11 @@ static void tell_damage(const struct encoding *enc, const struct encode_clip *cl
 	double start = (double)clip->range->start_us / 1e6, end = (double)clip->range->end_us / 1e6;
 
 	if (n_frames < clip->n_frames)
-		listener_warning(enc->source->listener,
-				 "clip %u (%.3f to %.3f s): the source is damaged, %zu of %zu frames "
-				 "could be decoded",
-				 clip->number, start, end, n_frames, clip->n_frames);
+		listener_warning(
+			enc->source->listener,
+			"clip %u (%.3f to %.3f s): the source is damaged, %zu of %zu frames "
+			"could be decoded",
+			clip->number, start, end, n_frames, clip->n_frames);
 	else if (n_damaged)
 		listener_warning(enc->source->listener,
 				 "clip %u (%.3f to %.3f s): the source is damaged in %llu places",
@@ -303,7 +314,8 @@ static int write_clip(struct encoding *enc, const struct encode_clip *clip, stru
 		error_set(e, r == -ENOMEM ? SC_OUT_OF_MEMORY : SC_INTERNAL,
 			  "clip %u cannot be described as MP4", clip->number);
 	else if (!movie.n_tracks)
-		r = error_set(e, SC_INVALID_MEDIA, "nothing of clip %u can be decoded", clip->number);
+		r = error_set(e, SC_INVALID_MEDIA, "nothing of clip %u can be decoded",
+			      clip->number);
 	else
 		r = clip_set_add(&enc->set, &movie, enc->spool.fd, &artifact, e);
 	for (size_t i = 0; i < movie.n_tracks; i++)

@@ -154,9 +154,55 @@ static int feed(struct decoder *d, struct error *e)
 	return 0;
 }
 
+/* A presented time in the stream's own. */
+static int64_t stream_time(const struct decoder *d, int64_t ticks)
+{
+	const struct media_index *index = d->source->index;
+
+	ticks += index_rescale(index->zero, d->track->timescale, index->zero_timescale);
+	return av_rescale_q(ticks, (AVRational){1, (int)d->track->timescale}, d->stream->time_base);
+}
+
+/* The first frame shown later than pts, as a place in shown[]; n_shown: none. */
+static size_t first_shown_behind(const struct decoder *d, int64_t pts)
+{
+	size_t low = 0, high = d->track->n_shown;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (stream_time(d, d->track->shown[mid]) <= pts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/*
+ * Frames of a container that does not say when each is shown: the index knows, by their order. What
+ * libav guesses only tells whether some are missing.
+ */
+static int64_t derived_time(const struct decoder *d, const AVFrame *frame)
+{
+	const struct index_track *t = d->track;
+	int64_t guess = frame->best_effort_timestamp, next;
+	size_t at = d->passed != AV_NOPTS_VALUE ? first_shown_behind(d, d->passed) : 0;
+
+	if (at == t->n_shown)
+		return guess != AV_NOPTS_VALUE && guess > d->passed ? guess : d->passed + 1;
+	next = stream_time(d, t->shown[at]);
+	if (guess == AV_NOPTS_VALUE || at + 4 >= t->n_shown ||
+	    guess < stream_time(d, t->shown[at + 4]))
+		return next;
+	return stream_time(d, t->shown[first_shown_behind(d, guess) - 1]);
+}
+
 /* Give the frame a time when the container has none. */
 static int64_t time_of(const struct decoder *d, const AVFrame *frame)
 {
+	if (d->track->is_derived && d->track->n_shown && frame->pts == AV_NOPTS_VALUE)
+		return derived_time(d, frame);
 	if (frame->best_effort_timestamp != AV_NOPTS_VALUE)
 		return frame->best_effort_timestamp;
 	if (d->passed == AV_NOPTS_VALUE)

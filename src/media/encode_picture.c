@@ -9,6 +9,10 @@
 #include "mp4/entry.h"
 #include "picture_colour.h"
 
+/* At 0 x264 would be lossless, in a profile (High 4:4:4 Predictive) that next to no player shows.
+ */
+#define BEST_QUALITY 1
+
 static void set_colours(AVCodecContext *codec, const AVFrame *frame, bool is_tone_mapped)
 {
 	codec->color_primaries = frame->color_primaries;
@@ -57,7 +61,8 @@ static int open_encoder(struct picture_encoder *p, const AVFrame *first,
 
 	r = av_dict_set(&settings, "preset", encode_preset_name(options->preset), 0);
 	if (r >= 0)
-		r = av_dict_set_int(&settings, "crf", options->quality, 0);
+		r = av_dict_set_int(&settings, "crf",
+				    options->quality ? options->quality : BEST_QUALITY, 0);
 	if (r >= 0)
 		r = avcodec_open2(p->codec, codec, &settings);
 	av_dict_free(&settings);

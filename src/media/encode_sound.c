@@ -11,11 +11,14 @@
 #include "mp4/entry.h"
 
 #define BITS_PER_CHANNEL 64000
-#define PACKET_SAMPLES 1024
-#define SEEK_PREROLL_US 200000 /* decoders of sound find their way within it: Opus 80 ms, MP3 100 */
+#define PACKET_SAMPLES   1024
+#define SEEK_PREROLL_US  200000 /* decoders of sound find their way within it: Opus 80 ms, MP3 100 \
+				 */
 
 /* Time stamps may be rounded to milliseconds; only more than this is a true gap or overlap. */
 #define JITTER_PER_SECOND 50
+/* How far a clock of milliseconds is off at most. */
+#define CLOCK_PER_SECOND 800
 
 static const uint32_t aac_rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
 				     22050, 16000, 12000, 11025, 8000,  7350};
@@ -84,6 +87,29 @@ static int frame_alloc(const struct sound_encoder *s, AVFrame *frame, int n_samp
 	return av_frame_get_buffer(frame, 0);
 }
 
+/*
+ * A container's clock of milliseconds makes packets tremble; the index has mended that. The place
+ * of a packet near a position, else that position itself.
+ */
+static int64_t mend_position(const struct sound_encoder *s, int64_t position)
+{
+	const struct index_track *t = s->track;
+	int64_t reach = s->rate / CLOCK_PER_SECOND, best = position;
+	size_t low = 0, high = s->decoder->source->index->is_packets ? t->n_samples : 0;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (index_rescale(t->samples[mid].pts, s->rate, t->timescale) < position - reach)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low < t->n_samples && s->decoder->source->index->is_packets)
+		best = index_rescale(t->samples[low].pts, s->rate, t->timescale);
+	return best <= position + reach ? best : position;
+}
+
 /* Convert the decoder's current frame and say where it lies. */
 static int convert(struct sound_encoder *s)
 {
@@ -95,7 +121,7 @@ static int convert(struct sound_encoder *s)
 	r = fit_converter(s, frame);
 	if (r < 0)
 		return r;
-	start = decoder_presented(s->decoder, s->decoder->pts, s->rate) -
+	start = mend_position(s, decoder_presented(s->decoder, s->decoder->pts, s->rate)) -
 		swr_get_delay(s->swr, s->rate);
 	r = swr_get_out_samples(s->swr, frame->nb_samples);
 	if (r >= 0)

@@ -9,10 +9,12 @@
 
 #include <libavutil/avstring.h>
 #include <libavutil/dict.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/pixdesc.h>
 
 #include "mp4/entry.h"
 #include "mp4/keyframe.h"
+#include "packet_order.h"
 #include "packets.h"
 #include "source.h"
 
@@ -29,10 +31,15 @@ struct scan_track {
 	int64_t last_ticks; /* duration of the packet with the largest pts; 0 unknown */
 	bool is_fields;     /* half pictures come one by one */
 	bool is_jumping;    /* its clock goes back */
+	bool is_clocked;    /* its decode times are the container's, not libavformat's guesses */
 	int64_t max_dts;    /* so far */
 	bool is_packed;     /* two frames of MPEG-4 in one packet */
-	uint8_t head[16];   /* of the first packet */
-	size_t head_len;    /* that packet's whole size */
+	struct packet_order *order; /* owned; NULL: the container tells it */
+	int64_t step;               /* of packets without any time; > 0 */
+	int64_t skipped, padded; /* samples of sound that its coder has put before and behind it */
+	int64_t duration;        /* of the last packet so far; 0 unknown */
+	uint8_t head[16];        /* of the first packet */
+	size_t head_len;         /* that packet's whole size */
 };
 
 struct scan {
@@ -64,8 +71,9 @@ static unsigned int nal_length_bytes(const AVCodecParameters *par)
 	return 0;
 }
 
-/* Look what the container's keyframes are. */
-static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct scan_track *t,
+/* Look what the container's keyframes are. @return whether it is one that refers to nothing before
+ */
+static bool look_at_keyframe(const AVStream *st, const AVPacket *packet, struct scan_track *t,
 			     struct index_sample *s)
 {
 	const AVCodecParameters *par = st->codecpar;
@@ -73,16 +81,32 @@ static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 	struct nal_picture picture;
 
 	if (!s->is_sync || par->codec_type != AVMEDIA_TYPE_VIDEO || packet->size <= 0)
-		return;
+		return false;
 	if (par->codec_id == AV_CODEC_ID_MPEG4)
 		t->is_packed |= keyframe_is_packed_mpeg4(
 			packet->data, (size_t)(packet->size < 512 ? packet->size : 512));
 	if (!length_bytes &&
 	    (par->codec_id == AV_CODEC_ID_H264 || par->codec_id == AV_CODEC_ID_HEVC))
-		return;
+		return false;
 	keyframe_read(avcodec_get_name(par->codec_id), packet->data, (size_t)packet->size,
 		      length_bytes, &picture);
 	index_note_picture(s, &picture);
+	return picture.has_slice && picture.is_idr;
+}
+
+/* What a coder adds so that its frames are full, the decoder leaves out. (AVPacketSideDataType) */
+static void note_padding(struct scan_track *t, const AVStream *st, const AVPacket *packet)
+{
+	size_t size = 0;
+	const uint8_t *data = av_packet_get_side_data(packet, AV_PKT_DATA_SKIP_SAMPLES, &size);
+
+	t->duration = ticks_of(st, packet->duration);
+	t->padded = 0;
+	if (!data || size < 8)
+		return;
+	if (!t->n)
+		t->skipped = AV_RL32(data);
+	t->padded = AV_RL32(data + 4);
 }
 
 /* The beginning of a stream's first packet: some codecs are described nowhere else. */
@@ -104,7 +128,7 @@ static void note_clock(struct scan_track *t, const AVStream *st, const struct in
 
 	t->is_fields |= parser && (parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
 				   parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
-	if (!has_dts)
+	if (!has_dts || !t->is_clocked)
 		return;
 	t->is_jumping |= t->n && (s->dts < t->max_dts ||
 				  (s->dts - t->max_dts) / st->time_base.den > CLOCK_GAP_SECONDS);
@@ -117,6 +141,7 @@ static int scan_add(struct scan *scan, size_t number)
 	const AVPacket *packet = scan->reader->packet;
 	const AVStream *st = scan->reader->streams[number];
 	struct index_sample *s;
+	bool is_idr;
 	int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
 
 	if (++scan->n_samples > INDEX_MAX_SAMPLES)
@@ -132,15 +157,20 @@ static int scan_add(struct scan *scan, size_t number)
 		t->cap = cap;
 	}
 	s = &t->samples[t->n];
-	s->pts = pts != AV_NOPTS_VALUE ? ticks_of(st, pts) : t->n ? s[-1].pts + 1 : 0;
-	s->dts = packet->dts != AV_NOPTS_VALUE ? ticks_of(st, packet->dts) : s->pts;
+	s->pts = pts != AV_NOPTS_VALUE ? ticks_of(st, pts) : t->n ? s[-1].pts + t->step : 0;
+	s->dts = packet->dts != AV_NOPTS_VALUE    ? ticks_of(st, packet->dts)
+		 : pts != AV_NOPTS_VALUE || !t->n ? s->pts
+						  : s[-1].dts + t->step;
 	s->offset = scan->bytes;
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 	s->is_gradual = s->is_idr = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
-	look_at_keyframe(st, packet, t, s);
+	is_idr = look_at_keyframe(st, packet, t, s);
+	if (t->order && packet_order_add(t->order, packet, is_idr) < 0)
+		return error_from_errno(scan->e, -ENOMEM, "reading the upload");
+	note_padding(t, st, packet);
 	keep_head(t, packet, scan->reader->is_annexb[number]);
 	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
@@ -253,9 +283,10 @@ static int64_t packet_samples(const AVCodecParameters *par, const struct scan_tr
 /**
  * Packets of sound follow each other without gaps, but a container's clock (milliseconds) makes
  * them tremble. Each run that fits an even step is given exact times, at the place that fits all
- * of its rounded ones best. `slack` ticks off is another run: a true gap.
+ * of its rounded ones best. `slack` ticks off is another run: a true gap. A first one that begins
+ * where the coder's delay (`padding`, 0 unknown) ends at 0 does exactly that.
  */
-static void smooth_sound(struct index_track *t, int64_t step, int64_t slack)
+static void smooth_sound(struct index_track *t, int64_t step, int64_t slack, int64_t padding)
 {
 	size_t start = 0;
 
@@ -271,6 +302,8 @@ static void smooth_sound(struct index_track *t, int64_t step, int64_t slack)
 			sum += off;
 		}
 		first += (sum >= 0 ? sum + n / 2 : sum - n / 2) / n;
+		if (!start && padding > 0 && first + padding <= slack && first + padding >= -slack)
+			first = -padding;
 		for (size_t i = start; i < end; i++)
 			t->samples[i].dts = t->samples[i].pts = first + (int64_t)(i - start) * step;
 		start = end;
@@ -280,7 +313,7 @@ static void smooth_sound(struct index_track *t, int64_t step, int64_t slack)
 static void complete_sound(const AVStream *st, const struct scan_track *from, struct index_track *t)
 {
 	uint32_t rate = (uint32_t)st->codecpar->sample_rate;
-	int64_t step, slack;
+	int64_t step, slack, last;
 
 	if (st->codecpar->sample_rate > 0) {
 		for (size_t i = 0; i < t->n_samples; i++)
@@ -288,13 +321,21 @@ static void complete_sound(const AVStream *st, const struct scan_track *from, st
 		slack = 2 * index_rescale(st->time_base.num, rate, (uint32_t)st->time_base.den);
 		t->timescale = rate;
 		step = packet_samples(st->codecpar, from, t);
-		smooth_sound(t, step, slack > rate / 500 ? slack : rate / 500);
+		smooth_sound(t, step, slack > rate / 500 ? slack : rate / 500,
+			     st->codecpar->initial_padding);
 	} else {
 		step = packet_samples(st->codecpar, from, t);
 		for (size_t i = 0; i < t->n_samples; i++)
 			t->samples[i].dts = t->samples[i].pts;
 	}
-	t->end_dts = t->n_samples ? t->samples[t->n_samples - 1].dts + step : 0;
+	/* The last one may be shorter; a clock of milliseconds does not tell by how little. */
+	last = st->codecpar->sample_rate > 0
+		       ? av_rescale_q(from->duration, (AVRational){1, st->time_base.den},
+				      (AVRational){1, st->codecpar->sample_rate})
+		       : from->duration;
+	last = last > 0 && last < step * 9 / 10 ? last : step;
+	last -= from->padded < last ? from->padded : 0;
+	t->end_dts = t->n_samples ? t->samples[t->n_samples - 1].dts + last : 0;
 }
 
 static const int32_t *display_matrix(const AVStream *st)
@@ -452,6 +493,30 @@ static size_t scan_number(const struct scan *scan, const struct index_track *t)
 	return i;
 }
 
+/* Frames whose time of showing the container has left out get it from their order. */
+static int order_frames(struct scan_track *from, struct index_track *t)
+{
+	int64_t last;
+	int r;
+
+	if (!from->order)
+		return 0;
+	r = packet_order_apply(from->order, t->samples, from->step);
+	if (r < 0)
+		return r;
+	from->lacks_pts = false;
+	t->is_derived = true;
+	from->shown_min = last = t->samples[0].pts;
+	for (size_t i = 0; i < t->n_samples; i++) {
+		from->shown_min =
+			t->samples[i].pts < from->shown_min ? t->samples[i].pts : from->shown_min;
+		last = t->samples[i].pts > last ? t->samples[i].pts : last;
+	}
+	from->shown_max = last;
+	from->last_ticks = from->step;
+	return 0;
+}
+
 static int add_track(struct scan *scan, size_t number)
 {
 	const AVStream *st = scan->reader->streams[number];
@@ -471,6 +536,9 @@ static int add_track(struct scan *scan, size_t number)
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
 	    from->hidden_min <= from->shown_max)
 		t->obstacle = "edited in several parts";
+	r = t->is_video && from->lacks_pts ? order_frames(from, t) : 0;
+	if (r == -ENOMEM)
+		return error_from_errno(scan->e, r, "reading the upload's index");
 	if (t->is_video && from->lacks_pts)
 		t->obstacle = "without the times at which frames are shown";
 	if (t->is_video && from->is_jumping)
@@ -501,7 +569,7 @@ static int64_t track_start(const struct scan *scan, const struct index_track *t)
 
 	if (t->is_video)
 		return from->shown_min;
-	start = t->samples[0].pts;
+	start = t->samples[0].pts + from->skipped;
 	return start > 0 ? start : 0;
 }
 
@@ -593,6 +661,13 @@ static int scan_packets(struct scan *scan)
 	for (size_t i = 0; i < scan->reader->n_streams; i++) {
 		scan->tracks[i].shown_min = INT64_MAX;
 		scan->tracks[i].shown_max = INT64_MIN;
+		scan->tracks[i].is_clocked =
+			!av_match_name("matroska", scan->reader->input->format->iformat->name);
+		scan->tracks[i].step = packet_frame_ticks(scan->reader->streams[i]);
+		scan->tracks[i].step += !scan->tracks[i].step;
+		if (packet_order_open(scan->reader->input->format, scan->reader->streams[i],
+				      &scan->tracks[i].order) < 0)
+			return error_from_errno(scan->e, -ENOMEM, "reading the upload");
 	}
 	while ((r = packet_reader_next(scan->reader, &number, scan->e)) > 0) {
 		r = scan_add(scan, number);
@@ -663,8 +738,10 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 		r = check_end(scan);
 	if (r == 0)
 		r = list_dropped(scan);
-	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++)
+	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++) {
 		free(scan->tracks[i].samples);
+		packet_order_close(scan->tracks[i].order);
+	}
 	if (r < 0)
 		return r;
 	*ret = take_ptr(index);

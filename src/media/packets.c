@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "annexb.h"
+#include "packet_order.h"
 #include "source.h"
 
 bool packet_stream_is_picture(const AVStream *st)
@@ -79,8 +80,10 @@ static int open_streams(struct packet_reader *reader, struct error *e)
 
 	reader->declared_us = format->duration > 0 ? format->duration : 0;
 	pick_streams(reader);
-	/* Containers that describe their streams are spared the probing: it decodes. */
-	if (is_probing_needed(reader) || (format->ctx_flags & AVFMTCTX_NOHEADER)) {
+	/* Containers that describe their streams and tell all times are spared the probing: it
+	 * decodes. */
+	if (is_probing_needed(reader) || (format->ctx_flags & AVFMTCTX_NOHEADER) ||
+	    packet_order_is_hidden(format)) {
 		r = avformat_find_stream_info(format, NULL);
 		if (r < 0)
 			return av_input_error(reader->input, r, e, "looking into the upload");

@@ -45,6 +45,8 @@ HEAD_ERROR = 6.5  # of a head in smart, beside which the source's own frames sta
 HARMLESS = ("mmco: unref short failure",)
 
 
+# Containers whose packets have start codes or headers that an MP4's have not.
+WITH_HEADERS = ("mpegts", "mpeg", "mpegvideo", "aac", "avi", "mxf", "h264", "asf")
 # Their first packet gives no sound yet.
 LATE_DECODERS = ("vorbis", "wmav1", "wmav2", "dts", "cook")
 
@@ -75,8 +77,7 @@ class Media:
         self.video = next((s for s in streams if s["codec_type"] == "video"
                            and not s["disposition"].get("attached_pic")), None)
         self.audio = [s for s in streams if s["codec_type"] == "audio"]
-        # Its packets have start codes and headers that an MP4's have not.
-        self.is_broadcast = "mpegts" in info["format"]["format_name"]
+        self.is_broadcast = info["format"]["format_name"] in WITH_HEADERS
         self.is_mp4 = "mp4" in info["format"]["format_name"]
         # A container without edit lists is presented from its first time stamp on.
         self.zero = Fraction(0) if self.is_mp4 else Fraction(info["format"].get("start_time", "0"))
@@ -99,8 +100,10 @@ class Media:
                          "-enc_time_base", self.video["time_base"].replace("/", ":"),
                          "-f", "framemd5", f"{work}/frames"]
                 if wants_thumbs:
+                    fields = "" if self.video.get("field_order") in (None, "unknown", "progressive") \
+                        else "bwdif=mode=send_frame:deint=interlaced,"
                     args += ["-map", f"0:{self.video['index']}", "-fps_mode", "passthrough", "-vf",
-                             f"scale={THUMB[0]}:{THUMB[1]}:flags=area,format=gray",
+                             f"{fields}scale={THUMB[0]}:{THUMB[1]}:flags=area,format=gray",
                              "-f", "rawvideo", f"{work}/thumbs"]
             for stream in self.audio:
                 args += ["-map", f"0:{stream['index']}", "-ac", "1", "-f", "s16le",
@@ -113,6 +116,7 @@ class Media:
                 *args, errors=self.errors)
             if self.video and os.path.exists(f"{work}/frames"):
                 self._read_frames(f"{work}/frames")
+                self._mend_times()
             if wants_thumbs and os.path.exists(f"{work}/thumbs"):
                 with open(f"{work}/thumbs", "rb") as f:
                     raw = f.read()
@@ -130,6 +134,15 @@ class Media:
                 elif line.strip() and not line.startswith("#"):
                     fields = [field.strip() for field in line.split(",")]
                     self.frames.append((int(fields[2]) * base - self.zero, fields[5]))
+
+    def _mend_times(self):
+        """Where the container does not say when each frame is shown, ffmpeg guesses badly: then the
+        frames follow each other at the stream's rate."""
+        packets = self.packets.get(self.video["index"], [])
+        if all("pts" in p for p in packets) or not self.frames:
+            return
+        rate = Fraction(self.video["r_frame_rate"])
+        self.frames = [(self.frames[0][0] + i / rate, f[1]) for i, f in enumerate(self.frames)]
 
     def _read_sound(self, stream, path):
         pcm = array("h")

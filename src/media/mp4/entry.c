@@ -127,7 +127,7 @@ static void read_esds(const struct mp4_track *t, struct entry_info *ret)
 	} types[] = {
 		{0x20, 0x20, "mpeg4", false, true},
 		{0x60, 0x65, "mpeg2video", false, true},
-		{0x6a, 0x6a, "mpeg1video", false, true},
+		{0x6a, 0x6a, "mpeg1video", false, false}, /* FFmpeg marks the wrong frames hidden */
 		{0x6c, 0x6c, "mjpeg", false, false},
 		{ESDS_AAC, ESDS_AAC, "aac", true, true},
 		{ESDS_AAC_MPEG2_MAIN, ESDS_AAC_MPEG2_SSR, "aac", true, true},
@@ -187,6 +187,9 @@ static const struct entry_name {
 	{"sowt", "pcm_s16le", ""}, {"twos", "pcm_s16be", ""}, {"lpcm", "pcm", ""},
 	{"in24", "pcm_s24", ""},   {"in32", "pcm_s32", ""},   {"ipcm", "pcm", ""},
 	{"raw ", "pcm_u8", ""},    {"ulaw", "pcm_mulaw", ""}, {"alaw", "pcm_alaw", ""},
+	{"jpeg", "mjpeg", ""},     {"mjpa", "mjpeg", ""},     {"mjpb", "mjpeg", ""},
+	{"dvc ", "dvvideo", ""},   {"dvcp", "dvvideo", ""},   {"dvpp", "dvvideo", ""},
+	{"SVQ3", "svq3", ""},      {"rle ", "qtrle", ""},     {"png ", "png", ""},
 };
 
 static const struct entry_name *find_name(uint32_t fourcc)
@@ -216,7 +219,7 @@ void entry_read_info(const struct mp4_track *track, struct entry_info *ret)
 		 : track->codec ? fourcc
 				: "unknown");
 	for (size_t i = 0; i < SC_ARRAY_SIZE(pictures); i++)
-		ret->is_picture |= !strcmp(fourcc, pictures[i]);
+		ret->is_picture |= !strcmp(fourcc, pictures[i]) && track->n_samples <= 1;
 	ret->is_encrypted = !strcmp(fourcc, "encv") || !strcmp(fourcc, "enca") ||
 			    !strcmp(fourcc, "drmi") || !strcmp(fourcc, "drms");
 	if (!name)

@@ -11,7 +11,7 @@
 struct entry_info {
 	char codec[24];   /* as libavcodec names it where known, else the fourcc */
 	bool is_copyable; /* an MP4 can hold it, and all that its decoder needs is there */
-	bool is_picture;  /* a still: cover art */
+	bool is_picture;  /* a still: cover art; more than one of them is a video */
 	bool is_encrypted;
 	unsigned int nal_length_bytes; /* of H.264 and HEVC */
 };

@@ -83,7 +83,6 @@ static const struct video_form {
 	{"vp9", "vp09", "vpcC", 0, 8, true},
 	{"mpeg4", "mp4v", "esds", 0x20, 5, false},
 	{"mpeg2video", "mp4v", "esds", 0x61, 0, false},
-	{"mpeg1video", "mp4v", "esds", 0x6a, 0, false},
 };
 
 static bool is_video_config_sane(const struct video_form *form, const struct entry_avc *video)
