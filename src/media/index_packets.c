@@ -71,9 +71,8 @@ static unsigned int nal_length_bytes(const AVCodecParameters *par)
 	return 0;
 }
 
-/* Look what the container's keyframes are. @return whether it is one that refers to nothing before
- */
-static bool look_at_keyframe(const AVStream *st, const AVPacket *packet, struct scan_track *t,
+/* Look what the container's keyframes are. */
+static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct scan_track *t,
 			     struct index_sample *s)
 {
 	const AVCodecParameters *par = st->codecpar;
@@ -81,17 +80,16 @@ static bool look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 	struct nal_picture picture;
 
 	if (!s->is_sync || par->codec_type != AVMEDIA_TYPE_VIDEO || packet->size <= 0)
-		return false;
+		return;
 	if (par->codec_id == AV_CODEC_ID_MPEG4)
 		t->is_packed |= keyframe_is_packed_mpeg4(
 			packet->data, (size_t)(packet->size < 512 ? packet->size : 512));
 	if (!length_bytes &&
 	    (par->codec_id == AV_CODEC_ID_H264 || par->codec_id == AV_CODEC_ID_HEVC))
-		return false;
+		return;
 	keyframe_read(avcodec_get_name(par->codec_id), packet->data, (size_t)packet->size,
 		      length_bytes, &picture);
 	index_note_picture(s, &picture);
-	return picture.has_slice && picture.is_idr;
 }
 
 /* What a coder adds so that its frames are full, the decoder leaves out. (AVPacketSideDataType) */
@@ -141,7 +139,6 @@ static int scan_add(struct scan *scan, size_t number)
 	const AVPacket *packet = scan->reader->packet;
 	const AVStream *st = scan->reader->streams[number];
 	struct index_sample *s;
-	bool is_idr;
 	int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
 
 	if (++scan->n_samples > INDEX_MAX_SAMPLES)
@@ -167,8 +164,8 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_gradual = s->is_idr = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
-	is_idr = look_at_keyframe(st, packet, t, s);
-	if (t->order && packet_order_add(t->order, packet, is_idr) < 0)
+	look_at_keyframe(st, packet, t, s);
+	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
 		return error_from_errno(scan->e, -ENOMEM, "reading the upload");
 	note_padding(t, st, packet);
 	keep_head(t, packet, scan->reader->is_annexb[number]);
