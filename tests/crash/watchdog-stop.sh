@@ -7,7 +7,9 @@
 . "$SC_TESTS/lib/crash.sh"
 
 crash_prepare stall_timeout=2,watchdog_interval=1
+watchdog_case probe stop 30
 watchdog_case worker-probed stop 30
+watchdog_case cut-clip stop 30
 watchdog_case publish-before-rename stop 95
-eq "$(jq .watchdog.stalled "$MNT/health")" 2 "stalled jobs in health"
+eq "$(jq .watchdog.stalled "$MNT/health")" 4 "stalled jobs in health"
 crash_check

@@ -7,7 +7,7 @@
 . "$SC_TESTS/lib/crash.sh"
 
 crash_prepare max_attempts=2
-for step in cut-clip publish-before-rename publish-after-rename; do
+for step in probe cut-clip publish-before-rename publish-after-rename; do
 	for how in kill segv; do
 		id=$step-$how
 		hook_set $step once-$how
