@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A finished clip is read again as any player would and compared with what was meant. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cut.h"
@@ -70,12 +71,28 @@ static int check_edits(const struct check *c, size_t number, const struct mp4_tr
 	return 0;
 }
 
+/* What its decoder is set up by: the source's own, or with a head's parameter sets beside them. */
+static int check_description(const struct check *c, size_t number, const struct mp4_track *track)
+{
+	const struct mp4_out_track *out = &c->movie->tracks[number];
+
+	if (!track->entry || track->entry_len + 4 != out->stsd_len ||
+	    memcmp(track->entry, out->stsd + 4, track->entry_len) != 0)
+		return error_set(c->e, SC_VERIFY_FAILED,
+				 "%s: the description of track %zu is not what was written",
+				 c->name, number + 1);
+	return 0;
+}
+
 static int check_track(const struct check *c, size_t number, const struct mp4_track *track)
 {
 	auto_free struct mp4_sample *samples = NULL;
 	size_t n = 0;
-	int r = mp4_track_expand(track, INT32_MAX, &samples, &n);
+	int r = check_description(c, number, track);
 
+	if (r < 0)
+		return r;
+	r = mp4_track_expand(track, INT32_MAX, &samples, &n);
 	if (r == -ENOMEM)
 		return error_from_errno(c->e, r, "checking %s", c->name);
 	if (r < 0)
@@ -99,14 +116,16 @@ int check_clip(int fd, const struct mp4_movie *movie, const char *name, struct e
 	c.size_bytes = c.payload_pos = st.st_size;
 	for (size_t i = 0; i < movie->n_ranges; i++)
 		c.payload_pos -= movie->ranges[i].length;
+	if (c.payload_pos <= 0 || c.payload_pos % MP4_BLOCK)
+		return error_set(e, SC_VERIFY_FAILED, "%s has %lld bytes, which cannot be all", name,
+				 (long long)st.st_size);
 	input = mp4_input_from_fd(&fd, st.st_size);
 	r = mp4_file_read(&input, &inner, &file);
 	if (r < 0 && (inner.code == SC_IO_ERROR || inner.code == SC_OUT_OF_MEMORY))
 		return error_set_errno(e, r, inner.code, "checking %s: %s", name, inner.message);
 	if (r < 0)
 		return error_set(e, SC_VERIFY_FAILED, "%s: %s", name, inner.message);
-	if (file->n_tracks != movie->n_tracks || file->timescale != movie->timescale ||
-	    c.payload_pos <= 0)
+	if (file->n_tracks != movie->n_tracks || file->timescale != movie->timescale)
 		return error_set(e, SC_VERIFY_FAILED, "%s has %zu tracks, not %zu", name,
 				 file->n_tracks, movie->n_tracks);
 	for (size_t i = 0; i < movie->n_tracks && r == 0; i++)

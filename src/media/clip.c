@@ -10,6 +10,7 @@
 #include "cut.h"
 #include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
+#include "storyclip/common/hook.h"
 
 void clip_set_init(struct clip_set *set, const struct media_source *source, int dir_fd,
 		   clip_made made, void *made_context)
@@ -91,6 +92,7 @@ int clip_file_finish(struct clip_set *set, const struct mp4_movie *movie, struct
 	clip_filename(artifact->number, movie->is_audio, artifact->filename);
 	artifact->is_audio = movie->is_audio;
 	artifact->size_bytes = clip->header.file_bytes;
+	hook_reach("clip-written");
 	r = check_clip(clip->fd, movie, artifact->filename, e);
 	if (r < 0)
 		return r;
