@@ -29,6 +29,7 @@ static __int128 presented_times(const struct decoder *d, int64_t pts, __int128 *
 			       : 0;
 	AVRational tb = d->stream->time_base;
 
+	zero -= d->track->snapped;
 	*ret_unit = (__int128)tb.den * timescale;
 	return (__int128)pts * tb.num * timescale - (__int128)zero * tb.den;
 }

@@ -55,6 +55,8 @@ struct index_track {
 	int64_t shown_start; /* the first presented pts (sound: to the sample) */
 	int64_t shown_end;   /* end of presentation: the largest pts plus its duration */
 	int64_t end_dts;     /* dts of the last sample plus its duration */
+	int64_t snapped;     /* so much earlier libavformat shows all: it moves the first frame of an
+			      * edit that begins between two frames to the edit's start */
 	uint8_t *stsd;       /* owned; as mp4_out_track.stsd */
 	size_t stsd_len;
 	uint32_t frame_ticks; /* usual duration of a sample, > 0 */

@@ -308,6 +308,8 @@ static int add_samples(struct build *b, const struct mp4_track *t, struct index_
 	if (r < 0)
 		return r;
 	r = index_track_complete(track, last_ticks, part.delay, edit_end, b->listener);
+	if (r == 0 && track->is_video && t->n_edits)
+		track->snapped = track->shown_start - part.delay;
 	return r == -ENOMEM ? error_from_errno(b->e, r, "reading the upload's index") : r;
 }
 

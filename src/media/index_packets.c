@@ -48,6 +48,7 @@ struct scan {
 	struct error *e;
 	struct media_index *index;
 	struct scan_track tracks[INDEX_MAX_TRACKS];
+	bool is_edited; /* an MP4 presented in several parts: they may lie anywhere */
 	size_t n_samples;
 	int64_t bytes;
 };
@@ -539,7 +540,8 @@ static int add_track(struct scan *scan, size_t number)
 	if (t->is_video && from->lacks_pts)
 		t->obstacle = "without the times at which frames are shown";
 	if (t->is_video && from->is_jumping)
-		t->obstacle = "with a clock that jumps";
+		t->obstacle = scan->is_edited ? "edited in several parts"
+					      : "with a clock that jumps";
 	if (t->is_video && from->is_fields)
 		t->obstacle = "coded field by field";
 	if (from->is_packed)
@@ -727,7 +729,8 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 	if (r < 0)
 		return r;
 	reader->is_measuring = true;
-	*scan = (struct scan){.reader = reader, .listener = listener, .e = e, .index = index};
+	*scan = (struct scan){.reader = reader, .listener = listener, .e = e, .index = index,
+			      .is_edited = !is_length_checked};
 	r = scan_packets(scan);
 	if (r == 0)
 		r = make_tracks(scan);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Compare clips with the video that they were cut from, by ffmpeg and ffprobe alone.
 
-    compare_clips SOURCE CLIPDIR --mode exact|smart|keyframe|encode [--status STATUS.json] [--whole]
+    compare_clips SOURCE CLIPDIR --mode exact|smart|keyframe|encode [--status STATUS.json] [--whole] [--late SECONDS]
     compare_clips --self-test CUT_TOOL [WORKDIR]
 
 What is compared, clip by clip:
@@ -13,6 +13,9 @@ What is compared, clip by clip:
   sound    what is heard with the first frame is what is heard with it in the source, to the sample
            (Matroska: to the millisecond, its clock is no finer); it lasts as long as the picture
   file     it decodes without a message, rotation and language are the source's
+
+With --late the source's picture is that much later than ffmpeg shows it: where an edit begins between
+two frames, ffmpeg moves the picture, but not the sound, to the edit's start.
 
 With --status (a job's status, or lines of JSON from cut_tool) each clip must be exactly what its
 start and duration say, in any order; clips that touch must leave no frame out between them. Without
@@ -283,8 +286,9 @@ def what_broke(theirs, packet, number, last):
 
 
 class Comparison:
-    def __init__(self, source, mode, failures):
+    def __init__(self, source, mode, failures, late):
         self.source = source
+        self.late = late
         self.mode = mode
         self.failures = failures
         self.used = []  # per clip: (first, last) frame of the source
@@ -397,7 +401,7 @@ class Comparison:
         if not clip.n_head or self.source.has_open_groups():
             return
         first, last = self.used[-1]
-        keys = [Fraction(p["pts_time"]) - self.source.zero for p in
+        keys = [Fraction(p["pts_time"]) - self.source.zero + self.late for p in
                 self.source.packets[self.source.video["index"]] if "K" in p["flags"]]
         behind = bisect.bisect_left(keys, self.source.frames[first][0] - self.source.usual / 2)
         want = last + 1 - first
@@ -552,7 +556,7 @@ def read_status(path):
             for a in artifacts if "filename" in a]
 
 
-def compare(source_path, directory, mode, status, is_whole, source=None):
+def compare(source_path, directory, mode, status, is_whole, source=None, late=0):
     failures = []
     names = sorted(n for n in os.listdir(directory) if n.startswith("clip_"))
     ranges = []
@@ -567,7 +571,9 @@ def compare(source_path, directory, mode, status, is_whole, source=None):
     with ThreadPoolExecutor(2) as pool:
         known = None if source else pool.submit(Media, source_path, mode in LIKENESS)
         clips = list(pool.map(lambda n: Media(os.path.join(directory, n), mode in LIKENESS), names))
-    Comparison(source or known.result(), mode, failures).compare(clips, ranges, is_whole or not status)
+    source = source or known.result()
+    source.frames = [(time + late, digest) for time, digest in source.frames]
+    Comparison(source, mode, failures, late).compare(clips, ranges, is_whole or not status)
     return failures
 
 
@@ -723,6 +729,7 @@ def main():
     parser.add_argument("directory", nargs="?")
     parser.add_argument("--mode", choices=["exact", "smart", "keyframe", "encode"], default="exact")
     parser.add_argument("--status")
+    parser.add_argument("--late", type=Fraction, default=Fraction(0))
     parser.add_argument("--whole", action="store_true")
     parser.add_argument("--self-test", metavar="CUT_TOOL")
     args = parser.parse_args()
@@ -731,7 +738,8 @@ def main():
             return self_test(args.self_test, work)
     if not args.source or not args.directory:
         parser.error("SOURCE and CLIPDIR are needed")
-    failures = compare(args.source, args.directory, args.mode, args.status, args.whole)
+    failures = compare(args.source, args.directory, args.mode, args.status, args.whole,
+                       late=args.late)
     for line in failures:
         print(line)
     return 1 if failures else 0
