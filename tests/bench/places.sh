@@ -27,7 +27,6 @@ places=(native storyclipfs)
 
 places_end() {
 	local p
-	cd /
 	for p in "$work/bind" "$work/mnt"; do
 		! mountpoint -q "$p" || umount "$p" || umount -l "$p"
 	done
@@ -48,7 +47,7 @@ fi
 
 declare -a rows=()
 note() { # ROW PLACE MICROSECONDS
-	[[ -e $work/$1.$2.times ]] || [[ $2 != native ]] || rows+=("$1")
+	[[ " ${rows[*]} " == *" $1 "* ]] || rows+=("$1")
 	echo "$3" >>"$work/$1.$2.times"
 }
 
@@ -69,11 +68,12 @@ timed() { # ROW PLACE COMMAND…
 	note "$row" "$place" "$(($(date +%s%N) - from))e-3"
 }
 
+# What one leaves to the disk is the next one's burden: another one begins in each round.
 each_round() { # FUNCTION
-	local round place
+	local round i
 	for ((round = 0; round < rounds; round++)); do
-		for place in "${places[@]}"; do
-			"$1" "$place"
+		for ((i = 0; i < ${#places[@]}; i++)); do
+			"$1" "${places[(round + i) % ${#places[@]}]}"
 		done
 	done
 }

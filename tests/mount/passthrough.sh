@@ -64,6 +64,20 @@ exec 4>&-
 sc_wait_for "[[ \$(sql \"SELECT state||size FROM uploads WHERE path='slow.mp4'\") == complete$(stat -c %s "$src") ]]"
 sc_done "$id"
 
+# a mapping that outlives its descriptor is a writer too
+coproc KEPT { python3 "$tool" kept "$in" "$back"; }
+kept_in=${KEPT[1]} kept_out=${KEPT[0]} kept_pid=$KEPT_PID
+read -r _ <&"$kept_out"
+row_is_as_file() {
+	[[ $(sql "SELECT state||' '||mtime_ns FROM uploads WHERE path='kept.mp4'") == "complete $(stat -c %.9Y "$back/kept.mp4" | tr -d .)" ]]
+}
+sc_wait_for "[[ \$(sql \"SELECT state FROM uploads WHERE path='kept.mp4'\") == open ]]"
+before_late=$(stat -c %.9Y "$back/kept.mp4")
+echo >&"$kept_in"
+wait "$kept_pid"
+[[ $(stat -c %.9Y "$back/kept.mp4") != "$before_late" ]] || fail "the mapping has not changed the mtime"
+sc_wait_for row_is_as_file
+
 # clips, read by two at a time
 counted cmp "$MNT/jobs/$id/clips/clip_001.mp4" "$ROOT/outputs/$id/clip_001.mp4"
 exec 5<"$MNT/jobs/$id/clips/clip_001.mp4"

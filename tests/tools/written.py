@@ -125,6 +125,21 @@ def mmaped():
         sys.exit("the mtime after a write by mmap is the one from before")
 
 
+def kept():
+    """A mapping that outlives its descriptor."""
+    with open(path, "wb") as f:
+        f.write(b"\0" * 8192)
+    fd = os.open(path, os.O_RDWR)
+    m = mmap.mmap(fd, 8192)
+    os.close(fd)
+    print("closed", flush=True)
+    sys.stdin.readline()
+    m[4000:4004] = b"late"
+    m.close()
+    wait_same("a mapping that outlives its descriptor")
+    check("its bytes", read()[4000:4004], b"late")
+
+
 def wait_same(what):
     """RELEASE comes some time after close(2) has returned."""
     import time
@@ -192,4 +207,4 @@ def mixed():
 
 
 {"writes": writes, "truncate": truncate, "append": append, "mmap": mmaped, "rename": rename,
- "mixed": mixed}[part]()
+ "mixed": mixed, "kept": kept}[part]()
