@@ -385,7 +385,6 @@ static void watch_gone(struct fs *fs, struct inc_node *dir, int wd)
 static void handle_event(struct fs *fs, const struct inotify_event *event)
 {
 	struct inc_node *dir;
-	struct stat st;
 
 	if (event->mask & IN_Q_OVERFLOW) {
 		tell_everything(fs);
@@ -398,9 +397,45 @@ static void handle_event(struct fs *fs, const struct inotify_event *event)
 		watch_gone(fs, dir, event->wd);
 	if (event->len)
 		look_at_name(fs, dir, event->name);
-	if ((!event->len || (event->mask & NAME_EVENTS)) && fstat(dir->fd, &st) == 0)
+	node_unref(fs, &dir->node);
+}
+
+static void look_at_dir(struct fs *fs, int wd)
+{
+	struct inc_node *dir = watched_dir(fs, wd);
+	struct stat st;
+
+	if (!dir)
+		return;
+	if (fstat(dir->fd, &st) == 0)
 		look_at_attributes(fs, dir, &st);
 	node_unref(fs, &dir->node);
+}
+
+static bool is_same_name(const struct inotify_event *a, const struct inotify_event *b)
+{
+	return a->wd == b->wd && a->len == b->len && a->len && !strcmp(a->name, b->name);
+}
+
+/* A file that is made is created, written and closed in a row: looking once, after the last, is enough;
+   and its directory, when all that happened there in a row is read. */
+static void handle_events(struct fs *fs, const char *buffer, size_t len)
+{
+	bool has_dir_changed = false;
+
+	for (const char *p = buffer; p < buffer + len;) {
+		const struct inotify_event *event = (const void *)p, *next;
+
+		p += sizeof(*event) + event->len;
+		next = p < buffer + len ? (const void *)p : NULL;
+		has_dir_changed |= !event->len || (event->mask & NAME_EVENTS);
+		if (!next || !is_same_name(event, next))
+			handle_event(fs, event);
+		if (has_dir_changed && (!next || next->wd != event->wd)) {
+			look_at_dir(fs, event->wd);
+			has_dir_changed = false;
+		}
+	}
 }
 
 static void read_events(struct fs *fs)
@@ -409,14 +444,8 @@ static void read_events(struct fs *fs)
 	ssize_t n;
 
 	while (!atomic_load(&fs->behind.is_stopping) &&
-	       (n = read(fs->behind.inotify_fd, buffer, sizeof(buffer))) > 0) {
-		for (const char *p = buffer; p < buffer + n;) {
-			const struct inotify_event *event = (const void *)p;
-
-			handle_event(fs, event);
-			p += sizeof(*event) + event->len;
-		}
-	}
+	       (n = read(fs->behind.inotify_fd, buffer, sizeof(buffer))) > 0)
+		handle_events(fs, buffer, (size_t)n);
 }
 
 static void *behind_run(void *arg)
