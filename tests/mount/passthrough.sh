@@ -66,6 +66,7 @@ sc_done "$id"
 
 # a mapping that outlives its descriptor is a writer too
 coproc KEPT { python3 "$tool" kept "$in" "$back"; }
+# shellcheck disable=SC2153 # coproc sets it
 kept_in=${KEPT[1]} kept_out=${KEPT[0]} kept_pid=$KEPT_PID
 read -r _ <&"$kept_out"
 row_is_as_file() {
