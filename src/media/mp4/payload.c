@@ -14,6 +14,7 @@
  * a slow disk; large enough not to matter. */
 #define PAYLOAD_STEP_BYTES   (16 << 20)
 #define PAYLOAD_STEP_MIN     (1 << 20)
+#define PAYLOAD_ALIGN        (64 << 10)
 #define PAYLOAD_SLOW_MS      200
 #define PAYLOAD_BUFFER_BYTES (256 << 10)
 
@@ -37,12 +38,14 @@ static bool is_refusal(int err)
 static int64_t copy_by_kernel(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
 {
 	int64_t began_ms = clock_monotonic_ms(&clock_system);
+	/* The first step ends where the page cache can go on in large pieces. */
+	int64_t step = to % PAYLOAD_ALIGN ? PAYLOAD_ALIGN - to % PAYLOAD_ALIGN : copy->step;
 	loff_t in = from, out = to;
 	ssize_t n;
 
 	do
 		n = copy_file_range(copy->source_fd, &in, copy->fd, &out,
-				    (size_t)(length < copy->step ? length : copy->step), 0);
+				    (size_t)(length < step ? length : step), 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
