@@ -62,6 +62,8 @@ static void test_failures(struct rig *rig)
 		 "worker crashed: signal 11 (Segmentation fault)"},
 		{"killed", "signal 9\n", "failed WORKER_CRASHED attempt 2 failures 2",
 		 "worker crashed: signal 9 (Killed)"},
+		{"busy", "signal 24\n", "failed LIMIT_EXCEEDED attempt 1 failures 0",
+		 "worker has used all the processor time that a video of this size gets, 0 s"},
 		{"exits", "exit 3\n", "failed WORKER_CRASHED attempt 2 failures 2",
 		 "worker crashed: exit status 3"},
 		{"leaves", "exit 0\n", "failed WORKER_CRASHED attempt 2 failures 2",
