@@ -371,8 +371,12 @@ int daemon_main(int argc, char **argv)
 	if (settings_load(&line, &e, &d.settings, &d.mount, &is_usage) < 0)
 		return say(&e, is_usage ? EXIT_USAGE : EXIT_START);
 	if (line.mode != MODE_MOUNT) {
-		int code = line.mode == MODE_CHECK ? check_root(&d.settings)
-						   : repair_root(&d.settings);
+		int code;
+
+		/* The answer is what is printed; of a copy's schema nobody wants to hear. */
+		log_open(LOG_TARGET_STDERR, NULL, LOG_LEVEL_ERROR);
+		code = line.mode == MODE_CHECK ? check_root(&d.settings)
+					       : repair_root(&d.settings);
 
 		settings_finish(&d.settings);
 		return code;
