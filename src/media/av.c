@@ -224,6 +224,10 @@ static int64_t input_seek(void *opaque, int64_t offset, int whence)
 	}
 	if (__builtin_add_overflow(base, offset, &target) || target < 0)
 		return AVERROR(EINVAL);
+	if (target > in->size) { /* by this code demuxers know that trying again is of no use */
+		in->n_outside++;
+		return AVERROR_EOF;
+	}
 	in->offset = target;
 	return target;
 }
@@ -341,6 +345,9 @@ static int input_open_format(struct av_input *in, struct error *e)
 	    av_match_name("mov", kind->name) && !mov_has_index(in))
 		return error_set(e, SC_UPLOAD_INCOMPLETE,
 				 "the upload ends before its index: 'moov' is missing or cut off");
+	if (r == AVERROR_INVALIDDATA && in->offset >= in->size && !in->read_error)
+		return error_set(e, SC_UPLOAD_INCOMPLETE,
+				 "the upload ends within its header (%s)", kind->name);
 	if (r < 0)
 		return av_input_error(in, r, e, "opening the upload as '%s'", kind->name);
 	return 0;
@@ -378,6 +385,22 @@ int av_input_open(int fd, const struct media_listener *listener, struct error *e
 		return r;
 	*ret = take_ptr(in);
 	return 0;
+}
+
+int av_input_next(struct av_input *input, AVPacket *packet)
+{
+	uint64_t n_outside;
+	int r;
+
+	for (int i = 0; i < AV_DAMAGE_MAX; i++) {
+		n_outside = input->n_outside;
+		av_packet_unref(packet);
+		r = av_read_frame(input->format, packet);
+		if (input->read_error ||
+		    (r != AVERROR_INVALIDDATA && (r != AVERROR_EOF || n_outside == input->n_outside)))
+			break;
+	}
+	return r;
 }
 
 void av_input_close(struct av_input *input)

@@ -23,6 +23,7 @@ struct av_input {
 	int fd;                  /* borrowed */
 	int64_t size;
 	int64_t offset;
+	uint64_t n_outside; /* how often a place behind the end was looked for */
 	int read_error; /* the first negative errno that pread(2) gave; libav's own codes hide it */
 	const struct media_listener *listener; /* borrowed; told of every byte read and every message */
 };
@@ -41,6 +42,12 @@ int av_input_open(int fd, const struct media_listener *listener, struct error *e
 		  struct av_input **ret);
 void av_input_close(struct av_input *input);
 SC_DEFINE_AUTO(av_input, av_input_close)
+
+/* So many failing reads in a row are the end of a damaged file. */
+#define AV_DAMAGE_MAX 1000
+
+/** The next packet; damage that the demuxer can get over is passed. @return as av_read_frame() */
+int av_input_next(struct av_input *input, AVPacket *packet);
 
 /**
  * Fill *e from libav's error number; the sentence gets ": <libav's text>" behind it. A failing

@@ -135,7 +135,7 @@ static int feed(struct decoder *d, struct error *e)
 
 	do {
 		av_packet_unref(d->packet);
-		r = av_read_frame(d->input->format, d->packet);
+		r = av_input_next(d->input, d->packet);
 	} while (r >= 0 && d->packet->stream_index != d->stream->index);
 	if (d->input->read_error)
 		return av_input_error(d->input, r, e, "decoding");

@@ -620,6 +620,14 @@ static int check_end(struct scan *scan)
 		end = us > end ? us : end;
 	}
 	end += index_ticks_to_us(scan->index->zero, scan->index->zero_timescale);
+	if (scan->reader->declared_bytes > scan->reader->input->size && !declared) {
+		/* The rest would last as long as so many bytes do here. */
+		declared = end + (int64_t)((double)end *
+					   (double)(scan->reader->declared_bytes -
+						    scan->reader->input->size) /
+					   (double)scan->reader->input->size);
+		bound = declared / 100 > 1000000 ? declared / 100 : 1000000;
+	}
 	if (declared - end > bound)
 		return error_set(
 			scan->e, SC_UPLOAD_INCOMPLETE,

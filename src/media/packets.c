@@ -4,9 +4,12 @@
 
 #include <string.h>
 
+#include <libavutil/avstring.h>
+
 #include "annexb.h"
 #include "packet_order.h"
 #include "source.h"
+#include "storyclip/common/file.h"
 
 bool packet_stream_is_picture(const AVStream *st)
 {
@@ -73,12 +76,28 @@ static void pick_streams(struct packet_reader *reader)
 	}
 }
 
+/* AVI and WAV say how long the file is; a recorder that was not ended leaves 0 or the largest. */
+static int64_t riff_bytes(const struct packet_reader *reader)
+{
+	uint8_t head[8];
+	uint32_t size;
+
+	if (!av_match_name(reader->input->format->iformat->name, "avi,wav") ||
+	    file_pread_full(reader->input->fd, head, sizeof(head), 0) < (ssize_t)sizeof(head) ||
+	    memcmp(head, "RIFF", 4) != 0)
+		return 0;
+	size = (uint32_t)head[4] | (uint32_t)head[5] << 8 | (uint32_t)head[6] << 16 |
+	       (uint32_t)head[7] << 24;
+	return size && size < UINT32_MAX - 64 ? (int64_t)size + 8 : 0;
+}
+
 static int open_streams(struct packet_reader *reader, struct error *e)
 {
 	AVFormatContext *format = reader->input->format;
 	int r;
 
 	reader->declared_us = format->duration > 0 ? format->duration : 0;
+	reader->declared_bytes = riff_bytes(reader);
 	pick_streams(reader);
 	/* Containers that describe their streams and tell all times are spared the probing: it
 	 * decodes. */
@@ -88,6 +107,10 @@ static int open_streams(struct packet_reader *reader, struct error *e)
 		if (r < 0)
 			return av_input_error(reader->input, r, e, "looking into the upload");
 		pick_streams(reader);
+		/* FLV says it behind its header. */
+		if (av_match_name("flv", format->iformat->name) && format->duration > 0 &&
+		    format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE)
+			reader->declared_us = format->duration;
 	}
 	if (!reader->n_streams)
 		return error_set(e, SC_INVALID_MEDIA,
@@ -215,7 +238,7 @@ int packet_reader_next(struct packet_reader *reader, size_t *ret_track, struct e
 		int r;
 
 		av_packet_unref(reader->packet);
-		r = av_read_frame(reader->input->format, reader->packet);
+		r = av_input_next(reader->input, reader->packet);
 		if (reader->input->read_error || r == AVERROR(ENOMEM))
 			return av_input_error(reader->input, r, e, "reading the upload");
 		if (r < 0) {

@@ -20,10 +20,12 @@ struct packet_reader {
 	/* How packets come into MP4's form where they have another; NULL, false: as they are. */
 	bool is_annexb[INDEX_MAX_TRACKS];
 	AVBSFContext *adts[INDEX_MAX_TRACKS]; /* owned */
-	/* Only the sizes are asked for: pictures that are no keyframes keep the form they have. Set it
-	 * before the first packet. */
+	/* Only the sizes are asked for: pictures that are no keyframes keep the form they have. Set
+	 * it before the first packet. */
 	bool is_measuring;
-	int64_t declared_us; /* duration as the header claims it; 0: it says nothing */
+	int64_t declared_us;    /* duration as the header claims it; 0: it says nothing */
+	int64_t declared_bytes; /* the file's size as its header claims it (RIFF); 0: it says
+				   nothing */
 };
 
 /** Codes as of av_input_open(); INVALID_MEDIA also without any stream to keep. */

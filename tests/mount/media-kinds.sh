@@ -33,7 +33,7 @@ contains "$(status_of vp8.mkv .message)" vp8
 # sound that goes on without a picture is in no clip, and the job says so
 run longsound.mp4 exact && sc_done longsound.mp4
 contains "$(status_of longsound.mp4 '.warnings|tostring')" "behind the last frame"
-for name in truncated.mp4 noindex.mp4; do
+for name in truncated.mp4 noindex.mp4 truncated.avi truncated.flv; do
 	run $name exact && sc_failed $name UPLOAD_INCOMPLETE
 done
 for name in text.mp4 playlist.mp4 concat.mp4; do
