@@ -168,6 +168,13 @@ static void test_plans(void)
 		 "SEARCH jobs USING INDEX jobs_by_upload (upload_id=?)"},
 		{"SELECT max(cookie) FROM jobs WHERE upload_id='x'",
 		 "SEARCH jobs USING COVERING INDEX jobs_by_upload (upload_id=?)"},
+		/* at each start */
+		{"SELECT job_id FROM jobs INDEXED BY jobs_deleting_upload "
+		 "WHERE deletes_upload=1 AND status='done' ORDER BY cookie",
+		 "SCAN jobs USING INDEX jobs_deleting_upload"},
+		{"SELECT job_id FROM jobs INDEXED BY jobs_by_finished WHERE finished_at <= 9 AND "
+		 "status NOT IN ('queued','running') ORDER BY finished_at LIMIT 64",
+		 "SEARCH jobs USING INDEX jobs_by_finished (finished_at<?)"},
 		{"SELECT path FROM uploads ORDER BY created_at DESC LIMIT 200",
 		 "SCAN uploads USING COVERING INDEX uploads_by_created"},
 	};
