@@ -9,7 +9,7 @@
 static enum cut_mode mode_for_sound(const struct media_index *index,
 				    const struct media_listener *listener, enum cut_mode mode)
 {
-	if (mode == CUT_ENCODE || index_video(index))
+	if ((mode != CUT_EXACT && mode != CUT_KEYFRAME) || index_video(index))
 		return mode;
 	for (size_t i = 0; i < index->n_tracks; i++) {
 		const struct index_track *t = &index->tracks[i];

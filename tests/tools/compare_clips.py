@@ -39,6 +39,13 @@ from fractions import Fraction
 
 THUMB = (80, 45)  # what frames are made small to before likeness is measured
 LIKENESS = ("encode", "smart")  # modes that make frames anew
+
+
+def thumbs_of(mode):
+    """What is wanted of a file's frames beside their hashes, by the mode of the clips."""
+    return "deinterlaced" if mode == "encode" else "as they are" if mode in LIKENESS else ""
+
+
 ENCODED_ERROR = 65  # mean square error that these may have: 30 dB
 HEAD_ERROR = 6.5  # of a head in smart, beside which the source's own frames stand: 40 dB
 
@@ -71,7 +78,7 @@ def run(*command, errors=None):
 class Media:
     """What ffmpeg says about a file. Times are seconds on the presented time line, as fractions."""
 
-    def __init__(self, path, wants_thumbs=False):
+    def __init__(self, path, wants_thumbs=""):
         self.path = path
         self.errors = []
         info = json.loads(run("ffprobe", "-v", "error", "-show_streams", "-show_format",
@@ -103,7 +110,8 @@ class Media:
                          "-enc_time_base", self.video["time_base"].replace("/", ":"),
                          "-f", "framemd5", f"{work}/frames"]
                 if wants_thumbs:
-                    fields = "" if self.video.get("field_order") in (None, "unknown", "progressive") \
+                    fields = "" if wants_thumbs != "deinterlaced" or \
+                        self.video.get("field_order") in (None, "unknown", "progressive") \
                         else "bwdif=mode=send_frame:deint=interlaced,"
                     args += ["-map", f"0:{self.video['index']}", "-fps_mode", "passthrough", "-vf",
                              f"{fields}scale={THUMB[0]}:{THUMB[1]}:flags=area,format=gray",
@@ -569,8 +577,8 @@ def compare(source_path, directory, mode, status, is_whole, source=None, late=0)
     if not names:
         return ["there is no clip"]
     with ThreadPoolExecutor(2) as pool:
-        known = None if source else pool.submit(Media, source_path, mode in LIKENESS)
-        clips = list(pool.map(lambda n: Media(os.path.join(directory, n), mode in LIKENESS), names))
+        known = None if source else pool.submit(Media, source_path, thumbs_of(mode))
+        clips = list(pool.map(lambda n: Media(os.path.join(directory, n), thumbs_of(mode)), names))
     source = source or known.result()
     source.frames = [(time + late, digest) for time, digest in source.frames]
     Comparison(source, mode, failures, late).compare(clips, ranges, is_whole or not status)
