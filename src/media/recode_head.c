@@ -181,9 +181,11 @@ static int open_encoder(struct head_encoder *head, const AVFrame *frame, struct 
 	if (!head->codec)
 		return error_from_errno(e, -ENOMEM, "opening the encoder");
 	describe(head, frame);
+	/* Without looking ahead, which takes a dozen frames of memory for little here. */
 	snprintf(parameters, sizeof(parameters),
-		 "sps-id=%u:keyint=infinite:scenecut=0:bframes=0:open-gop=0%s", head->avcc.free_id,
-		 head->avcc.length_bytes == 2 ? ":slice-max-size=60000" : "");
+		 "sps-id=%u:keyint=infinite:scenecut=0:bframes=0:open-gop=0:mbtree=0:"
+		 "rc-lookahead=0%s",
+		 head->avcc.free_id, head->avcc.length_bytes == 2 ? ":slice-max-size=60000" : "");
 	r = av_dict_set(&settings, "preset", HEAD_PRESET, 0);
 	if (r >= 0)
 		r = av_dict_set_int(&settings, "crf", HEAD_CRF, 0);
