@@ -13,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "fs_state.h"
 #include "reply.h"
 
 #define KEPT_MAX 32768 /* each also keeps an inode of the backing file system in memory */
 #define KEPT_MIN 16
+#define CROWDED_PAUSE_NS 1000000
 
 /** A flush that is not answered yet. */
 struct inc_close {
@@ -146,7 +148,7 @@ void inc_keep_reply_flush(struct fs *fs, fuse_req_t req)
 static void keep(struct fs *fs, struct inc_node *node, bool is_looked_up)
 {
 	struct incoming *incoming = &fs->incoming;
-	bool must_trim;
+	bool must_trim, is_crowded;
 
 	lock_acquire(&fs->tree.lock);
 	if (!is_looked_up && (node->kept_back || !node->node.lookups)) {
@@ -162,7 +164,12 @@ static void keep(struct fs *fs, struct inc_node *node, bool is_looked_up)
 	must_trim = incoming->n_kept > incoming->max_kept && !incoming->is_trimming;
 	if (must_trim)
 		incoming->is_trimming = true;
+	is_crowded = is_looked_up && incoming->n_kept > 2 * incoming->max_kept;
 	lock_release(&fs->tree.lock);
+	/* The notify thread has not had its turn for long, on a busy machine. While this look-up holds the
+	   directory it can only come to stand in line, which is enough: it is the next one then. */
+	if (is_crowded)
+		nanosleep(&(struct timespec){.tv_nsec = CROWDED_PAUSE_NS}, NULL);
 	if (!must_trim)
 		return;
 	incoming->trim.run = run_trim;
