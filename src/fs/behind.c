@@ -111,6 +111,11 @@ void behind_unclaim_locked(struct fs *fs, struct inc_node *node)
 	node->behind.has_claim = false;
 }
 
+static bool is_named_locked(const struct inc_node *node, const struct inc_node *dir, const char *name)
+{
+	return node->name && node->node.parent == &dir->node && !strcmp(node->name, name);
+}
+
 /* A node that claims this name, other than `but`, with a reference. */
 static struct inc_node *claimant(struct fs *fs, struct inc_node *dir, const char *name,
 				 const struct inc_node *but)
@@ -119,7 +124,7 @@ static struct inc_node *claimant(struct fs *fs, struct inc_node *dir, const char
 
 	lock_acquire(&fs->tree.lock);
 	node = *name_bucket(fs, &dir->node, name);
-	while (node && (node == but || node->node.parent != &dir->node || strcmp(node->name, name) != 0))
+	while (node && (node == but || !is_named_locked(node, dir, name)))
 		node = node->behind.name_next;
 	if (node)
 		node->node.refs++;
@@ -311,7 +316,9 @@ static void look_at_attributes(struct fs *fs, struct inc_node *node, const struc
 static void tell_gone(struct fs *fs, struct inc_node *dir, const char *name, struct inc_node *node)
 {
 	lock_acquire(&fs->tree.lock);
-	behind_unclaim_locked(fs, node);
+	/* A rename through the mount may have given it another name by now: that claim stands. */
+	if (is_named_locked(node, dir, name))
+		behind_unclaim_locked(fs, node);
 	lock_release(&fs->tree.lock);
 	tell(fs, dir, name);
 	/* It has a link less, and another ctime. */
@@ -350,6 +357,7 @@ static bool tell_first_of(struct fs *fs, size_t bucket)
 		dir = inc_of(node->node.parent);
 		dir->node.refs++;
 		name = strdup(node->name);
+		behind_unclaim_locked(fs, node); /* here, so that each is taken once */
 	}
 	lock_release(&fs->tree.lock);
 	if (!node)

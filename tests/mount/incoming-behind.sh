@@ -120,6 +120,25 @@ listing_of() {
 }
 sc_wait_for '[[ $(listing_of "$in") == "$(listing_of "$back")" ]]'
 
+# renamed through the mount while nothing was heard for a while, then moved on behind
+python3 - "$in/busy" "$back/busy" <<'PY'
+import os, sys, time
+mount, back = sys.argv[1:]
+for i in range(25):
+    first, then, gone = ("%s%d" % (name, i) for name in ("first", "then", "gone"))
+    open(os.path.join(mount, first), "w").close()
+    time.sleep(0.22)  # so that the rename is looked at while it is made
+    os.rename(os.path.join(mount, first), os.path.join(mount, then))
+    os.stat(os.path.join(mount, then))
+    time.sleep(0.02)
+    os.rename(os.path.join(back, then), os.path.join(back, gone))
+    end = time.monotonic() + 20
+    while os.path.exists(os.path.join(mount, then)):
+        if time.monotonic() > end:
+            sys.exit("%s is still there" % then)
+        time.sleep(0.005)
+PY
+
 # and what does not change is not asked for again: 1,000 times stat, by name and of a whole path
 echo still >"$in/busy/still"
 stat "$in/busy/still" >/dev/null
