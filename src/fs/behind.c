@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +28,8 @@
    processor from those who write. */
 #define PAUSE_FIRST_MS 1
 #define PAUSE_MAX_MS   16
+#define EVENTS_SIZE    65536
+#define EVENT_MAX      ((ssize_t)sizeof(struct inotify_event) + NAME_MAX + 1)
 #define QUIET_MS       200 /* after that the first event is read at once again */
 
 /* struct behind_node.told */
@@ -446,14 +449,18 @@ static void handle_events(struct fs *fs, const char *buffer, size_t len)
 	}
 }
 
+/* Not until nothing is left: while names change in a row, that would be once for each of them. More is
+   read at once only when the buffer had no room for it. */
 static void read_events(struct fs *fs)
 {
-	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	char buffer[EVENTS_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t n;
 
-	while (!atomic_load(&fs->behind.is_stopping) &&
-	       (n = read(fs->behind.inotify_fd, buffer, sizeof(buffer))) > 0)
-		handle_events(fs, buffer, (size_t)n);
+	do {
+		n = read(fs->behind.inotify_fd, buffer, sizeof(buffer));
+		if (n > 0)
+			handle_events(fs, buffer, (size_t)n);
+	} while (n > (ssize_t)sizeof(buffer) - EVENT_MAX && !atomic_load(&fs->behind.is_stopping));
 }
 
 static void *behind_run(void *arg)

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@
 
 #define BUCKETS       1024
 #define DEPTH_MAX     128
+#define EVENTS_SIZE   65536
+#define EVENT_MAX     ((ssize_t)sizeof(struct inotify_event) + NAME_MAX + 1)
 #define SETTLE_MS     20 /* the mount's own news come first to the registry, and doubles become one */
 #define RESCAN_MIN_MS 1000
 #define RESCAN_MS     5000 /* without watches */
@@ -413,22 +416,24 @@ static void handle_event(struct arrivals *a, const struct inotify_event *event)
 						       : LOOK_CHANGED);
 }
 
+/* What has settled; what comes meanwhile settles first, unless there is more than the buffer holds. */
 static void read_events(struct arrivals *a)
 {
-	char buffer[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	char buffer[EVENTS_SIZE] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t n;
 
-	while (!atomic_load(&a->is_stopping) && !a->must_rescan &&
-	       (n = read(a->inotify_fd, buffer, sizeof(buffer))) > 0) {
+	do {
 		const char *p = buffer;
 
+		n = read(a->inotify_fd, buffer, sizeof(buffer));
 		while (p < buffer + n) {
 			const struct inotify_event *event = (const void *)p;
 
 			handle_event(a, event);
 			p += sizeof(*event) + event->len;
 		}
-	}
+	} while (n > (ssize_t)sizeof(buffer) - EVENT_MAX && !a->must_rescan &&
+		 !atomic_load(&a->is_stopping));
 }
 
 static void *arrivals_run(void *arg)
