@@ -385,6 +385,9 @@ static int mark_publishing(struct attempt *a, struct error *e)
 	struct stat st;
 	int r;
 
+	/* Of an earlier attempt, whose removal has failed? */
+	if (fstatat(a->engine->output_fd, a->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		cleanup_half_published(a->engine, a->id);
 	if (fstatat(a->engine->output_fd, a->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return error_set(e, SC_IO_ERROR, "OUTPUT_ROOT/%s is there already, and not ours",
 				 a->id);
@@ -482,8 +485,10 @@ static void clear_away(struct attempt *a)
 	lock_release(&engine->jobs);
 	if (what)
 		engine_notify(engine, a->id, version, what);
-	if (!a->is_stuck)
-		cleanup_attempt(engine, a->id, a->number);
+	if (a->is_stuck)
+		return;
+	cleanup_attempt(engine, a->id, a->number);
+	cleanup_half_published(engine, a->id);
 }
 
 /* What becomes of a job whose attempt has failed, and is still the current one. */

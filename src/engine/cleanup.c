@@ -7,6 +7,7 @@
 #include "hold.h"
 #include "joblog.h"
 #include "storyclip/common/file.h"
+#include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 
 void attempt_work_name(const char *job_id, unsigned int attempt, char out[ATTEMPT_NAME_SIZE])
@@ -37,6 +38,7 @@ void cleanup_half_published(struct engine *engine, const char *job_id)
 	 * the directory is not ours to remove. */
 	if (store_job_was_publishing(engine->deps.store, job_id, &is_ours) < 0 || !is_ours)
 		return;
+	hook_reach("engine-unpublishing");
 	if (remove_tree(engine->output_fd, job_id, "outputs") == 0)
 		store_job_unpublished(engine->deps.store, job_id);
 }
@@ -49,12 +51,12 @@ void cleanup_attempt(struct engine *engine, const char *job_id, unsigned int att
 	remove_tree(engine->work_fd, name, "work");
 	attempt_tmp_name(job_id, attempt, name);
 	remove_tree(engine->output_fd, name, "outputs");
-	cleanup_half_published(engine, job_id);
 }
 
 void cleanup_ended(struct engine *engine, const char *job_id)
 {
 	cleanup_half_published(engine, job_id);
+	hook_reach("engine-letting-go");
 	hold_drop(engine, job_id);
 }
 

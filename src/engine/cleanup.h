@@ -12,12 +12,12 @@ void attempt_work_name(const char *job_id, unsigned int attempt, char out[ATTEMP
 /** OUTPUT_ROOT/.<id>.<attempt>.tmp, the publisher's */
 void attempt_tmp_name(const char *job_id, unsigned int attempt, char out[ATTEMPT_NAME_SIZE]);
 
-/**
- * Remove what the attempt made: its work directory, the publisher's copy, and OUTPUT_ROOT/<id> if
- * that was about to appear and the job is not done.
- */
+/** Remove what the attempt made under its own number: its work directory, the publisher's copy. */
 void cleanup_attempt(struct engine *engine, const char *job_id, unsigned int attempt);
-/** The half published directory alone. */
+/**
+ * Remove OUTPUT_ROOT/<id> if that was about to appear, or was there, and the job is not done. Only for who has
+ * the job to himself: its slot, who puts it away (struct leaving), who has just taken it up again.
+ */
 void cleanup_half_published(struct engine *engine, const char *job_id);
 /** The job has ended without a slot on it: give its upload's bytes up. */
 void cleanup_ended(struct engine *engine, const char *job_id);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "external.h"
 #include "joblog.h"
 #include "refusals.h"
 #include "state.h"
@@ -120,10 +121,9 @@ static int check_removable(struct engine *engine, const char *job_id, const stru
 	if (!job_state_is_final(brief.state))
 		return error_set(e, SC_JOB_ACTIVE, "job '%s' has not ended (%s); cancel it first",
 				 job_id, job_state_name(brief.state));
-	if (!engine_wait_let_go(engine, job_id))
-		return error_set(e, SC_JOB_ACTIVE, "job '%s': its worker is still being ended",
-				 job_id);
-	return 0;
+	/* A person's change of which nothing has followed yet: whose the clips are is not noted. */
+	external_settle_id(engine, job_id);
+	return engine_wait_let_go(engine, job_id) ? 0 : refuse_held(job_id, e);
 }
 
 /* The job as it is last seen, for whoever reads the feed. */
@@ -137,6 +137,7 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 		  struct error *e)
 {
 	const unsigned int what = JOB_CHANGED_REMOVED | JOB_CHANGED_CLIPS;
+	struct leaving leaving = {0};
 	auto_snapshot struct job_snapshot last = {0};
 	char trash[NAME_MAX + 1];
 	uint64_t version;
@@ -150,6 +151,8 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 	lock_acquire(&engine->commit);
 	lock_acquire(&engine->jobs);
 	version = engine_next_version_locked(engine);
+	/* Until clips and log are out of the way the id is nobody's. */
+	engine_leave_locked(engine, &leaving, job_id);
 	lock_release(&engine->jobs);
 	snprintf(trash, sizeof(trash), ".%s.%lld-%llu.removed", job_id,
 		 (long long)engine_wall_ms(engine), (unsigned long long)version);
@@ -161,12 +164,15 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 		lock_release(&engine->jobs);
 	}
 	lock_release(&engine->commit);
+	if (r == 0) {
+		hook_reach("remove-midway");
+		cleanup_to_trash(engine, job_id, has_clips ? trash : NULL);
+	}
+	engine_left(engine, &leaving);
 	if (r == -ENOENT)
 		return refuse_unknown(job_id, e); /* somebody else has removed it meanwhile */
 	if (r < 0)
 		return refuse_database(engine, r, e);
-	hook_reach("remove-midway");
-	cleanup_to_trash(engine, job_id, has_clips ? trash : NULL);
 	if (sweeper_add_trash(engine, trash) < 0)
 		log_warning("outputs/%s is removed at the next start", trash);
 	engine_notify(engine, job_id, version, what);

@@ -126,30 +126,79 @@ int engine_live_jobs(struct engine *engine, struct job ***ret, size_t *ret_n)
 	return 0;
 }
 
-bool engine_is_on_slot_locked(struct engine *engine, const char *job_id)
+void engine_leave_locked(struct engine *engine, struct leaving *leaving, const char *job_id)
 {
+	leaving->job_id = job_id;
+	leaving->next = engine->leaving;
+	engine->leaving = leaving;
+}
+
+bool engine_try_leave(struct engine *engine, struct leaving *leaving, const char *job_id)
+{
+	bool is_live;
+
+	lock_acquire(&engine->jobs);
+	is_live = job_table_find(&engine->live, job_id) != NULL;
+	if (!is_live)
+		engine_leave_locked(engine, leaving, job_id);
+	lock_release(&engine->jobs);
+	return !is_live;
+}
+
+void engine_left(struct engine *engine, struct leaving *leaving)
+{
+	struct leaving **p;
+
+	if (!leaving->job_id)
+		return;
+	lock_acquire(&engine->jobs);
+	for (p = &engine->leaving; *p != leaving; p = &(*p)->next)
+		;
+	*p = leaving->next;
+	cond_broadcast(&engine->left);
+	lock_release(&engine->jobs);
+}
+
+bool engine_is_held_locked(struct engine *engine, const char *job_id)
+{
+	for (const struct leaving *l = engine->leaving; l; l = l->next)
+		if (!strcmp(l->job_id, job_id))
+			return true;
 	for (unsigned int i = 0; i < engine->n_slots; i++)
 		if (engine->slots[i].job && !strcmp(engine->slots[i].job->shown.id, job_id))
 			return true;
 	return false;
 }
 
-bool engine_wait_let_go(struct engine *engine, const char *job_id)
+bool engine_wait_let_go_locked(struct engine *engine, const char *job_id)
 {
 	int64_t until = clock_monotonic_ms(&clock_system) + LET_GO_MS;
-	bool is_busy = true;
+	bool is_busy;
 
-	lock_acquire(&engine->jobs);
-	while (is_busy) {
+	while ((is_busy = engine_is_held_locked(engine, job_id))) {
 		int64_t left = until - clock_monotonic_ms(&clock_system);
 
-		is_busy = engine_is_on_slot_locked(engine, job_id);
-		if (!is_busy || left <= 0 || engine->is_stopping)
+		if (left <= 0 || engine->is_stopping)
 			break;
 		cond_wait_for(&engine->left, &engine->jobs, left);
 	}
-	lock_release(&engine->jobs);
 	return !is_busy;
+}
+
+bool engine_wait_let_go(struct engine *engine, const char *job_id)
+{
+	bool is_free;
+
+	lock_acquire(&engine->jobs);
+	is_free = !engine_is_held_locked(engine, job_id);
+	lock_release(&engine->jobs);
+	if (is_free)
+		return true;
+	hook_reach("engine-waits");
+	lock_acquire(&engine->jobs);
+	is_free = engine_wait_let_go_locked(engine, job_id);
+	lock_release(&engine->jobs);
+	return is_free;
 }
 
 /* ---- made and started ---- */

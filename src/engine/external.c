@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "joblog.h"
+#include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 #include "sweeper.h"
 
@@ -22,7 +23,7 @@ struct change {
 	enum difference kind;
 	struct job_state_row row;
 	struct job_snapshot to; /* warnings owned, the rest borrowed */
-	bool has_slot;
+	struct leaving leaving; /* begun if nobody else puts the job away */
 };
 
 static enum difference compare(const struct job *job, const struct job_state_row *row)
@@ -99,7 +100,6 @@ static int follow(struct engine *engine, struct job *job, struct change *change)
 	}
 	lock_acquire(&engine->jobs);
 	job->is_moving = false;
-	change->has_slot = job->slot != NULL;
 	if (r == 0)
 		feed_add_locked(engine, to, changed[change->kind]);
 	if (r == 0 && change->kind == REQUEUE) {
@@ -116,6 +116,8 @@ static int follow(struct engine *engine, struct job *job, struct change *change)
 		engine_enqueue_locked(engine, job, 0);
 	} else if (r == 0) {
 		engine_drop_locked(engine, job);
+		if (!job->slot)
+			engine_leave_locked(engine, &change->leaving, to->id);
 	}
 	lock_release(&engine->jobs);
 	free(to->warnings);
@@ -142,7 +144,7 @@ static int settle(struct engine *engine, struct job *job, struct change *change)
 	return change->kind == SAME ? 0 : follow(engine, job, change);
 }
 
-static void tell(struct engine *engine, const struct change *change)
+static void tell(struct engine *engine, struct change *change)
 {
 	const char *id = change->to.id;
 
@@ -154,14 +156,15 @@ static void tell(struct engine *engine, const struct change *change)
 		joblog_write(engine, id, "set to '%s' by hand%s", change->row.status,
 			     change->kind == REQUEUE ? ": queued again" : "");
 	}
-	if (change->kind != REQUEUE && !change->has_slot)
+	if (change->leaving.job_id)
 		cleanup_ended(engine, id);
+	engine_left(engine, &change->leaving);
 	engine_notify(engine, id, change->to.version, changed[change->kind]);
 }
 
 static int settle_and_tell(struct engine *engine, struct job *job)
 {
-	struct change change;
+	struct change change = {0};
 	int r;
 
 	lock_acquire(&engine->commit);
@@ -205,10 +208,15 @@ static int collect(void *context, const struct job_state_row *row)
 static int complete_ended(struct engine *engine, const struct job_state_row *row)
 {
 	auto_snapshot struct job_snapshot was = {0};
+	struct leaving leaving = {0};
 	struct job_snapshot to;
 	int r;
 
 	lock_acquire(&engine->commit);
+	if (!engine_try_leave(engine, &leaving, row->id)) {
+		lock_release(&engine->commit);
+		return 0; /* taken up again meanwhile: the next look is for it */
+	}
 	r = store_job_get(engine->deps.store, row->id, &was);
 	if (r == 0) {
 		plan(engine, &was, row->status, &to);
@@ -223,13 +231,16 @@ static int complete_ended(struct engine *engine, const struct job_state_row *row
 		}
 	}
 	lock_release(&engine->commit);
+	if (r == 0) {
+		log_info("job %s: set to '%s' by hand", row->id, row->status);
+		joblog_write(engine, row->id, "set to '%s' by hand", row->status);
+		cleanup_half_published(engine, row->id);
+	}
+	engine_left(engine, &leaving);
 	if (r == -ENOENT || r == -ESTALE)
 		return 0; /* it has gone, or somebody goes on changing it: seen the next time */
 	if (r < 0)
 		return r;
-	log_info("job %s: set to '%s' by hand", row->id, row->status);
-	joblog_write(engine, row->id, "set to '%s' by hand", row->status);
-	cleanup_half_published(engine, row->id);
 	engine_notify(engine, row->id, to.version,
 		      JOB_CHANGED_TEXT | JOB_CHANGED_CLIPS | JOB_CHANGED_ENDED);
 	return 0;
@@ -253,17 +264,28 @@ int external_check(struct engine *engine)
 	}
 	free(jobs);
 	r = store_jobs_external(engine->deps.store, collect, &list);
-	for (size_t i = 0; i < list.n && r == 0; i++) {
-		struct job *live = engine_find(engine, list.rows[i].id);
-
-		/* Changed since it was compared above: the next look is for it. */
-		if (live)
-			engine_unref(engine, live);
-		else
-			r = complete_ended(engine, &list.rows[i]);
-	}
+	for (size_t i = 0; i < list.n && r == 0; i++)
+		r = complete_ended(engine, &list.rows[i]);
 	free(list.rows);
 	return first < 0 ? first : r;
+}
+
+void external_settle_id(struct engine *engine, const char *job_id)
+{
+	struct job *job = engine_find(engine, job_id);
+	struct row_list list = {0};
+	int r;
+
+	if (job) {
+		settle_and_tell(engine, job);
+		engine_unref(engine, job);
+		return;
+	}
+	r = store_jobs_external(engine->deps.store, collect, &list);
+	for (size_t i = 0; i < list.n && r == 0; i++)
+		if (!strcmp(list.rows[i].id, job_id))
+			r = complete_ended(engine, &list.rows[i]);
+	free(list.rows);
 }
 
 /* Look whether somebody has written since the last time, and if so follow. */
@@ -272,6 +294,7 @@ static void look(struct engine *engine)
 	int64_t version;
 	bool is_checked;
 
+	hook_reach("external-look");
 	lock_acquire(&engine->commit);
 	if (store_data_version(engine->deps.store, &version) == 0) {
 		engine->is_checked &= version == engine->data_version;

@@ -10,6 +10,11 @@
 
 /** Compare one live job with its row and follow the row. Any thread, no lock held. */
 void external_settle(struct engine *engine, struct job *job);
+/**
+ * The same of a job by its id, live or ended: nobody has to wait for the next look. Failures are left to
+ * that. What is found of an ended job is removed when this returns, or another thread is at it (engine_wait_let_go()).
+ */
+void external_settle_id(struct engine *engine, const char *job_id);
 /** Compare all live jobs, and complete ended ones that were changed by hand. @return 0 or a
  * negative errno */
 int external_check(struct engine *engine);

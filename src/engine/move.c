@@ -216,7 +216,7 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 	unsigned int what = ends[move->to].what, shown = 0;
 	uint64_t version = 0;
 	int64_t begun_us, took_us;
-	bool has_slot = true;
+	struct leaving leaving = {0};
 	int r;
 
 	lock_acquire(&engine->commit);
@@ -236,7 +236,8 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 		count(engine, job, move, &to, took_us);
 		apply_locked(engine, job, move, &to);
 		version = to.version;
-		has_slot = job->slot != NULL;
+		if (job_state_is_final(move->to) && !job->slot)
+			engine_leave_locked(engine, &leaving, to.id);
 	} else {
 		shown = engine_show_locked(engine, job, &version);
 	}
@@ -246,8 +247,9 @@ int engine_move(struct engine *engine, struct job *job, unsigned int attempt,
 	free(to.warnings);
 	if (r == 0) {
 		write_log(engine, &to, move, &job->phases);
-		if (job_state_is_final(move->to) && !has_slot)
+		if (leaving.job_id)
 			cleanup_ended(engine, to.id);
+		engine_left(engine, &leaving);
 		/* Before anybody is told: who waits for the job finds the upload gone. */
 		if (move->to == JOB_DONE && job->shown.deletes_upload)
 			upload_delete(engine, &job->shown);

@@ -82,6 +82,7 @@ static int remove_half_published(struct engine *engine)
 
 		for (; attempt < last; attempt++)
 			cleanup_attempt(engine, names.list[i].id, attempt + 1);
+		cleanup_half_published(engine, names.list[i].id);
 		log_info("job %s: removed what it had half published", names.list[i].id);
 	}
 	return r;

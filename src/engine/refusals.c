@@ -23,6 +23,12 @@ int refuse_unknown(const char *job_id, struct error *e)
 	return error_set(e, SC_JOB_NOT_FOUND, "there is no job '%.80s'", job_id);
 }
 
+int refuse_held(const char *job_id, struct error *e)
+{
+	return error_set(e, SC_JOB_ACTIVE,
+			 "job '%s' has ended, and is still being put away; ask again", job_id);
+}
+
 int refuse_database(struct engine *engine, int r, struct error *e)
 {
 	char why[ERROR_MESSAGE_SIZE];

@@ -19,6 +19,15 @@
 
 struct sweep; /* something to remove behind everybody's back (sweeper.h) */
 
+/**
+ * A job that is out of the table, but of which somebody who is no slot still removes what it had by its id:
+ * until that is done the id is nobody else's. On the stack of whoever does it.
+ */
+struct leaving {
+	struct leaving *next;
+	const char *job_id; /* borrowed */
+};
+
 /** One of settings.workers threads; it runs one attempt at a time. */
 struct slot {
 	struct engine *engine;
@@ -46,7 +55,7 @@ struct engine {
 
 	struct lock jobs;     /* guards all below */
 	struct cond runnable; /* the queue has changed, or the engine stops */
-	struct cond left;     /* a slot has let its job go, or the engine stops */
+	struct cond left;     /* a job was let go, or the engine stops */
 	struct cond tick;     /* the engine stops, or there is something to sweep */
 	uint64_t version;     /* the last that was given */
 	uint64_t age;         /* the last that was given */
@@ -60,6 +69,7 @@ struct engine {
 	uint64_t watchdog_stalled;
 	struct aging aging;        /* of what is kept for a time */
 	struct sweep *sweeps;      /* in no order */
+	struct leaving *leaving;   /* in no order */
 	struct job_snapshot ended; /* the ended job that was looked at last (reading.c) */
 
 	struct engine_metrics metrics; /* lock-free */
@@ -124,10 +134,20 @@ void engine_drop_locked(struct engine *engine, struct job *job) SC_REQUIRES(&eng
 struct job *engine_find(struct engine *engine, const char *job_id);
 void engine_unref(struct engine *engine, struct job *job);
 
-/** Whether a slot has a job of this id, be it only to clear away after it. */
-bool engine_is_on_slot_locked(struct engine *engine, const char *job_id) SC_REQUIRES(&engine->jobs);
-/** After a job's end a slot may still be clearing away: wait. @return whether none is (any more) */
+/** Begin to put a job away that is not in the table (any more), until engine_left(). */
+void engine_leave_locked(struct engine *engine, struct leaving *leaving, const char *job_id)
+	SC_REQUIRES(&engine->jobs);
+/** The same, unless the job is live. @return whether it has begun */
+bool engine_try_leave(struct engine *engine, struct leaving *leaving, const char *job_id);
+/** It is put away. Well for one that never began, when it is all zero. */
+void engine_left(struct engine *engine, struct leaving *leaving);
+
+/** Whether a slot has a job of this id, be it only to clear away after it, or it is being put away. */
+bool engine_is_held_locked(struct engine *engine, const char *job_id) SC_REQUIRES(&engine->jobs);
+/** After a job's end somebody may still be clearing away: wait. @return whether nobody is (any more) */
 bool engine_wait_let_go(struct engine *engine, const char *job_id);
+bool engine_wait_let_go_locked(struct engine *engine, const char *job_id)
+	SC_REQUIRES(&engine->jobs);
 
 /** Every listed live job, with a reference each. free() the array after engine_unref() of each. */
 int engine_live_jobs(struct engine *engine, struct job ***ret, size_t *ret_n);

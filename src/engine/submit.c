@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "external.h"
 #include "hold.h"
 #include "joblog.h"
 #include "refusals.h"
@@ -106,7 +107,7 @@ static int fill_snapshot(struct engine *engine, const struct request *request,
 }
 
 /* Take the id in memory: of two that ask for the same, one comes first. */
-static int reserve(struct engine *engine, struct job *job, struct error *e)
+static int reserve(struct engine *engine, struct job *job, bool is_retry, struct error *e)
 {
 	unsigned int max = engine->deps.settings->max_queue;
 	unsigned int max_of_uid = engine->deps.settings->max_jobs_per_uid;
@@ -114,7 +115,10 @@ static int reserve(struct engine *engine, struct job *job, struct error *e)
 	int r = 0;
 
 	lock_acquire(&engine->jobs);
-	if (engine->is_stopping)
+	/* Waiting for it and taking it are one step: nobody begins to put it away in between. */
+	if (is_retry && !engine_wait_let_go_locked(engine, job->shown.id))
+		r = refuse_held(job->shown.id, e);
+	else if (engine->is_stopping)
 		r = refuse_stopping(e);
 	else if (engine->queue.n >= max)
 		r = error_set(e, SC_QUEUE_FULL, "%u jobs are waiting, max_queue allows %u",
@@ -123,7 +127,7 @@ static int reserve(struct engine *engine, struct job *job, struct error *e)
 		r = error_set(e, SC_TOO_MANY_JOBS,
 			      "uid %u has %u jobs that have not ended, max_jobs_per_uid allows %u",
 			      (unsigned int)uid, job_table_of_uid(&engine->live, uid), max_of_uid);
-	else if (engine_is_on_slot_locked(engine, job->shown.id) ||
+	else if (engine_is_held_locked(engine, job->shown.id) ||
 		 job_table_add(&engine->live, job) < 0)
 		r = error_set(e, SC_JOB_EXISTS, "job '%s' exists already", job->shown.id);
 	lock_release(&engine->jobs);
@@ -263,9 +267,11 @@ static int accept_job(struct engine *engine, struct job *job, const struct job_s
 	const char *id = job->shown.id;
 	int r;
 
-	r = reserve(engine, job, e);
+	r = reserve(engine, job, was != NULL, e);
 	if (r < 0)
 		return r;
+	if (was)
+		cleanup_half_published(engine, id); /* what could not be removed when it ended */
 	r = was ? 0 : check_unused(engine, id, e);
 	if (r == 0)
 		r = space_check(engine, job->shown.cut, source->size, e);
@@ -428,20 +434,23 @@ static int begin_again(struct engine *engine, const struct job_source *source,
 int engine_retry(struct engine *engine, const char *job_id, const struct job_source *source,
 		 const struct caller *caller, struct error *e)
 {
-	auto_snapshot struct job_snapshot job = {0};
+	auto_snapshot struct job_snapshot asked = {0}, job = {0};
 	enum job_state was;
 	int r;
 
-	r = read_retryable(engine, job_id, caller, e, &job);
+	r = read_retryable(engine, job_id, caller, e, &asked);
 	if (r < 0)
 		return r;
+	/* A person's change of which nothing has followed yet: its clips are still there. */
+	external_settle_id(engine, job_id);
 	if (!engine_wait_let_go(engine, job_id))
-		return error_set(e, SC_JOB_ACTIVE, "job '%s': its worker is still being ended",
-				 job_id);
+		return refuse_held(job_id, e);
+	r = read_retryable(engine, job_id, caller, e, &job); /* as it is now */
+	if (r < 0)
+		return r;
 	was = job.state;
 	r = begin_again(engine, source, &job);
 	if (r < 0)
 		return error_from_errno(e, r, "retrying job '%s'", job_id);
-	cleanup_half_published(engine, job_id);
 	return accept_snapshot(engine, &job, source, caller, &was, e);
 }

@@ -64,6 +64,7 @@ void sweeper_add_stuck(struct engine *engine, pid_t pid, int pidfd, const char *
 static bool sweep_one(struct engine *engine, struct sweep *sweep)
 {
 	struct pollfd fd = {.fd = sweep->pidfd, .events = POLLIN};
+	struct leaving leaving = {0};
 	int r;
 
 	if (sweep->trash[0]) {
@@ -80,6 +81,10 @@ static bool sweep_one(struct engine *engine, struct sweep *sweep)
 	waitpid(sweep->pid, NULL, 0);
 	log_warning("Watchdog: job %s: pid %ld has gone at last", sweep->job_id, (long)sweep->pid);
 	cleanup_attempt(engine, sweep->job_id, sweep->attempt);
+	/* A later attempt sees to what it finds itself. */
+	if (engine_try_leave(engine, &leaving, sweep->job_id))
+		cleanup_half_published(engine, sweep->job_id);
+	engine_left(engine, &leaving);
 	return true;
 }
 

@@ -52,7 +52,6 @@ sc_done talker
 head -c 2000000 /dev/zero | tr '\0' x >>"$ROOT/database/logs/talker.log"
 before=$(stat -c %s "$ROOT/database/logs/talker.log")
 sql "UPDATE jobs SET status='failed' WHERE job_id='talker'"
-sc_wait_for '[[ $(status_of talker .status) == failed && ! -e $ROOT/outputs/talker ]]'
 echo retry >"$MNT/jobs/talker/control"
 sc_done talker
 log=$(tail -c "+$((before + 1))" "$MNT/jobs/talker/log")
@@ -61,7 +60,6 @@ lacks "$log" "clips to make" "what the worker says"
 for i in 1 2 3; do
 	head -c 100000 /dev/zero | tr '\0' x >>"$ROOT/database/logs/talker.log"
 	sql "UPDATE jobs SET status='failed' WHERE job_id='talker'"
-	sc_wait_for '[[ $(status_of talker .status) == failed && ! -e $ROOT/outputs/talker ]]'
 	[[ $i == 3 ]] || { echo retry >"$MNT/jobs/talker/control" && sc_done talker; }
 done
 le "$(stat -c %s "$ROOT/database/logs/talker.log")" 2400000 "bytes of the log"
