@@ -248,6 +248,31 @@ int decoder_next(struct decoder *d, struct error *e)
 	return 0;
 }
 
+/*
+ * How long before a time decoding begins where keyframes are recovery points: at the second one
+ * before the last, as for a copied clip. 0: no such care is needed.
+ */
+static int64_t reach_back_us(const struct decoder *d, int64_t time_us)
+{
+	const struct index_track *t = d->track;
+	int64_t time = index_rescale(time_us, t->timescale, 1000000), from_us;
+	size_t low = 0, high = t->n_sync;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->samples[t->sync[mid]].pts <= time)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!t->is_video || !low || !t->samples[t->sync[low - 1]].is_gradual)
+		return 0;
+	low = low > 2 ? low - 3 : 0;
+	from_us = index_ticks_to_us(t->samples[t->sync[low]].pts, t->timescale);
+	return from_us < time_us ? time_us - from_us : 0;
+}
+
 /* Open the source and the decoder anew: the one way back to the first frame that always works. */
 static int decoder_restart(struct decoder *d, struct error *e)
 {
@@ -296,9 +321,10 @@ static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, stru
 int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
 {
 	bool can_seek = decoder_can_seek(d);
+	int64_t back_us = can_seek ? reach_back_us(d, time_us) : 0;
 
 	for (size_t i = 0; can_seek && i < SC_ARRAY_SIZE(seek_steps_us); i++) {
-		int64_t target_us = time_us - seek_steps_us[i];
+		int64_t target_us = time_us - back_us - seek_steps_us[i];
 		int r;
 
 		if (target_us <= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Heads by x264. Nothing in them is shown in another order than it is coded, so that their times are
- * known before they are made; the last of them is over before the keyframe that is copied next,
+ * Heads by x264. Nothing in them is shown in another order than it is coded, so that their times
+ * are known before they are made; the last of them is over before the keyframe that is copied next,
  * which begins anew under the source's own parameter sets. Entered by the media thread.
  */
 #include "recode_head.h"
@@ -31,10 +31,11 @@ struct head_encoder {
 
 static int refuse(struct error *e, const char *why)
 {
-	return error_set(e, SC_UNSUPPORTED_CODEC,
-			 "'smart' cannot encode frames like this picture's, %s: use \"cut\":\"exact\" "
-			 "or \"cut\":\"encode\"",
-			 why);
+	return error_set(
+		e, SC_UNSUPPORTED_CODEC,
+		"'smart' cannot encode frames like this picture's, %s: use \"cut\":\"exact\" "
+		"or \"cut\":\"encode\"",
+		why);
 }
 
 int head_open(const struct media_source *source, struct error *e, struct head_encoder **ret)
@@ -107,7 +108,8 @@ static int go_to(struct head_encoder *head, int64_t start, struct error *e)
 	if (r < 0)
 		return r;
 	d = head->decoder;
-	if (!d->has_frame || (d->passed != AV_NOPTS_VALUE && decoder_compare(d, d->passed, start_us) >= 0) ||
+	if (!d->has_frame ||
+	    (d->passed != AV_NOPTS_VALUE && decoder_compare(d, d->passed, start_us) >= 0) ||
 	    is_seeking_shorter(head, start))
 		r = decoder_seek(d, start_us, e);
 	while (r == 0 && d->has_frame && decoder_compare(d, d->pts, start_us) < 0)
@@ -127,8 +129,8 @@ static const char *profile_name(int profile)
 		int profile;
 		const char *name;
 	} names[] = {
-		{66, "baseline"},       {77, "main"},       {100, "high"},
-		{110, "high10"},        {122, "high422"},   {244, "high444"},
+		{66, "baseline"}, {77, "main"},     {100, "high"},
+		{110, "high10"},  {122, "high422"}, {244, "high444"},
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++)
@@ -188,7 +190,8 @@ static int open_encoder(struct head_encoder *head, const AVFrame *frame, struct 
 		 head->avcc.free_id, head->avcc.length_bytes == 2 ? ":slice-max-size=60000" : "");
 	r = av_dict_set(&settings, "preset", HEAD_PRESET, 0);
 	if (r >= 0)
-		r = av_dict_set_int(&settings, "crf", HEAD_CRF, 0);
+		r = head->avcc.may_be_lossless ? av_dict_set(&settings, "qp", "0", 0)
+					       : av_dict_set_int(&settings, "crf", HEAD_CRF, 0);
 	if (r >= 0)
 		r = av_dict_set(&settings, "profile", profile, 0);
 	if (r >= 0)
@@ -361,10 +364,11 @@ int head_add(struct head_encoder *head, unsigned int number, struct spool *spool
 		return r == -ENOMEM ? error_from_errno(e, r, "encoding a head")
 				    : refuse(e, "whose parameter sets leave no room for others");
 	if (h.n_missing)
-		listener_warning(head->source->listener,
-				 "clip %u: the source is damaged, %zu of its first %zu frames could "
-				 "not be decoded; their neighbours stand for them",
-				 number, h.n_missing, track->n_head);
+		listener_warning(
+			head->source->listener,
+			"clip %u: the source is damaged, %zu of its first %zu frames could "
+			"not be decoded; their neighbours stand for them",
+			number, h.n_missing, track->n_head);
 	listener_log(head->source->listener, "clip %u: %zu frames encoded, %zu copied", number,
 		     track->n_head, track->n_samples - track->n_head);
 	return 0;

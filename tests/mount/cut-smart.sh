@@ -36,7 +36,7 @@ refused() { # UPLOAD CODE WORDS…
 
 sc_mount
 for name in main.mp4 main.mkv codec-h264-mp2.ts interlaced.mp4 odd.mp4 fullrange.mp4 hdr-pq.mp4 rotated.mp4 vfr.mp4 \
-	twosets.mp4 opengroups.mp4; do
+	twosets.mp4 opengroups.mp4 lossless.mp4 refresh.mp4; do
 	upload "$name"
 done
 
@@ -73,6 +73,12 @@ eq "$(counts)" "0 0"
 # nothing may follow a head but an IDR: this source has only one; a cut at another keyframe needs no head
 smart opengroups.mp4 1.5
 eq "$(methods)" "copy encode copy"
+# what is decoded from one recovery point is right two of them later
+smart refresh.mp4 2.3
+eq "$(methods)" "copy encode encode"
+# a head with loss would leave the decoder unable to show what has none
+smart lossless.mp4 0.7
+contains "$(methods)" head lossless.mp4
 
 if [[ $(ffmpeg -hide_banner -encoders 2>/dev/null) == *libx265* ]]; then
 	refused codec-hevc-mp3.mp4 UNSUPPORTED_CODEC hevc '"cut":"exact"' '"cut":"encode"'

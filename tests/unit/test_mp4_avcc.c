@@ -41,11 +41,36 @@ static const struct {
 	int result;
 	unsigned int length_bytes, free_id;
 } rows[] = {
-	{"one pair", {1, 100, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0), 1, 0, 3, PPS(ID_0), TAIL}, 24, 0, 4, 1},
-	{"id 1 is a sequence's", {1, 100, 0, 31, 0xfd, 0xe1, 0, 6, SPS(ID_1), 1, 0, 3, PPS(ID_0)}, 20, 0, 2, 2},
-	{"id 1 is a picture's", {1, 66, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0), 2, 0, 3, PPS(ID_0), 0, 3, PPS(ID_1)}, 25, 0, 4, 2},
-	{"two pairs", {1, 66, 0, 31, 0xff, 0xe2, 0, 6, SPS(ID_0), 0, 6, SPS(ID_1), 1, 0, 3, PPS(ID_2)}, 28, 0, 4, 3},
-	{"a large id", {1, 66, 0, 31, 0xff, 0xe1, 0, 7, 0x67, 66, 0, 31, ID_30, 0xaa, 1, 0, 3, PPS(ID_0)}, 21, 0, 4, 1},
+	{"one pair",
+	 {1, 100, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0), 1, 0, 3, PPS(ID_0), TAIL},
+	 24,
+	 0,
+	 4,
+	 1},
+	{"id 1 is a sequence's",
+	 {1, 100, 0, 31, 0xfd, 0xe1, 0, 6, SPS(ID_1), 1, 0, 3, PPS(ID_0)},
+	 20,
+	 0,
+	 2,
+	 2},
+	{"id 1 is a picture's",
+	 {1, 66, 0, 31, 0xff, 0xe1, 0, 6, SPS(ID_0), 2, 0, 3, PPS(ID_0), 0, 3, PPS(ID_1)},
+	 25,
+	 0,
+	 4,
+	 2},
+	{"two pairs",
+	 {1, 66, 0, 31, 0xff, 0xe2, 0, 6, SPS(ID_0), 0, 6, SPS(ID_1), 1, 0, 3, PPS(ID_2)},
+	 28,
+	 0,
+	 4,
+	 3},
+	{"a large id",
+	 {1, 66, 0, 31, 0xff, 0xe1, 0, 7, 0x67, 66, 0, 31, ID_30, 0xaa, 1, 0, 3, PPS(ID_0)},
+	 21,
+	 0,
+	 4,
+	 1},
 	{"without sets, as avc3", {1, 66, 0, 31, 0xff, 0xe0, 0}, 7, 0, 4, 1},
 	{"lengths of three bytes", {1, 66, 0, 31, 0xfe, 0xe0, 0}, 7, -EBADMSG, 0, 0},
 	{"cut off", {1, 66, 0, 31, 0xff, 0xe1, 0, 60, SPS(ID_0)}, 14, -EBADMSG, 0, 0},
@@ -74,8 +99,8 @@ static void test_read(void)
 static void test_add(void)
 {
 	static const uint8_t sps[] = {SPS(ID_1)}, pps[] = {PPS(ID_1)};
-	static const uint8_t want[] = {1, 100, 0, 31, 0xff, 0xe2, 0, 6, SPS(ID_0), 0, 6, SPS(ID_1),
-				       2, 0, 3, PPS(ID_0), 0, 3, PPS(ID_1), TAIL};
+	static const uint8_t want[] = {1, 100,       0, 31, 0xff, 0xe2,      0, 6, SPS(ID_0), 0,
+				       6, SPS(ID_1), 2, 0,  3,    PPS(ID_0), 0, 3, PPS(ID_1), TAIL};
 	const struct avcc_sets sets = {sps, pps, sizeof(sps), sizeof(pps)};
 	auto_buf struct buf stsd = BUF_EMPTY, wanted = BUF_EMPTY, got = BUF_EMPTY;
 	struct avcc_info info;
@@ -88,6 +113,34 @@ static void test_add(void)
 	CHECK(!memcmp(got.data, wanted.data, got.len));
 	CHECK_INT(avcc_read((const uint8_t *)got.data, got.len, &info), 0);
 	CHECK_INT(info.free_id, 2);
+}
+
+/* Only the profile that knows such pictures has the flag, behind numbers of any length. */
+static void test_lossless(void)
+{
+	static const struct {
+		uint8_t sps[6]; /* profile, constraints, level, then id, chroma, depths, the flag */
+		bool is_lossless;
+	} sets[] = {
+		{{244, 0, 31, 0xb7, 0x80}, true},  /* 1 011 011 1 1 */
+		{{244, 0, 31, 0xac, 0x80}, false}, /* 1 010 1 1 0 */
+		{{244, 0, 31, 0x91, 0xc0}, true},  /* 1 00100 0 1 1 1: a plane for each colour */
+		{{244, 0, 31, 0x91, 0x80}, false}, /* 1 00100 0 1 1 0 */
+		{{244, 0, 31, 0x4b, 0x80}, true},  /* 010 010 1 1 1 */
+		{{100, 0, 31, 0xb7, 0x80}, false},
+	};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(sets); i++) {
+		uint8_t avcc[] = {1, 244, 0, 31, 0xff, 0xe1, 0, 7, 0x67,     0,
+				  0, 0,   0, 0,  0,    1,    0, 3, PPS(ID_0)};
+		auto_buf struct buf stsd = BUF_EMPTY;
+		struct avcc_info info = {0};
+
+		memcpy(avcc + 9, sets[i].sps, sizeof(sets[i].sps));
+		build(avcc, sizeof(avcc), &stsd);
+		CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, &info), 0);
+		CHECK_INT(info.may_be_lossless, sets[i].is_lossless);
+	}
 }
 
 /* Every id is taken; and bytes that are anything. */
@@ -135,6 +188,7 @@ int main(void)
 {
 	test_read();
 	test_add();
+	test_lossless();
 	test_hostile();
 	return check_result();
 }

@@ -11,7 +11,8 @@
 #define VISUAL_ENTRY_BYTES 86 /* a visual entry before its boxes, header included */
 #define SPS_ID_AT          4  /* behind the unit's header, profile, constraints and level */
 #define PPS_ID_AT          1
-#define IDS                32 /* of sequence parameter sets; those of pictures may be larger */
+#define PROFILE_444        244 /* the one that knows pictures without loss */
+#define IDS                32  /* of sequence parameter sets; those of pictures may be larger */
 
 /* Where things lie in a description. */
 struct place {
@@ -19,6 +20,7 @@ struct place {
 	size_t pps_count;      /* in it: behind the sequence parameter sets */
 	size_t end;            /* behind the picture parameter sets */
 	uint32_t used;         /* ids, as bits */
+	bool may_be_lossless;
 };
 
 static int find_avcc(const uint8_t *stsd, size_t len, struct place *ret)
@@ -58,9 +60,44 @@ static uint32_t small_number(const uint8_t *data, size_t len)
 	return (bits >> (31 - 2 * zeros)) - 1;
 }
 
+static unsigned int next_bit(const uint8_t *data, size_t len, size_t *at)
+{
+	unsigned int bit = *at / 8 < len ? data[*at / 8] >> (7 - *at % 8) & 1 : 0;
+
+	++*at;
+	return bit;
+}
+
+static unsigned int next_number(const uint8_t *data, size_t len, size_t *at)
+{
+	unsigned int zeros = 0, value = 1;
+
+	while (zeros < 8 && !next_bit(data, len, at))
+		zeros++;
+	for (unsigned int i = 0; i < zeros; i++)
+		value = value << 1 | next_bit(data, len, at);
+	return value - 1;
+}
+
+/* qpprime_y_zero_transform_bypass_flag of a sequence parameter set (ISO/IEC 14496-10, 7.3.2.1.1).
+ */
+static bool allows_lossless(const uint8_t *sps, size_t len)
+{
+	size_t at = (size_t)8 * SPS_ID_AT;
+
+	if (len <= SPS_ID_AT || sps[1] != PROFILE_444)
+		return false;
+	next_number(sps, len, &at);          /* id */
+	if (next_number(sps, len, &at) == 3) /* chroma */
+		next_bit(sps, len, &at);
+	next_number(sps, len, &at); /* depths */
+	next_number(sps, len, &at);
+	return next_bit(sps, len, &at);
+}
+
 /* Step over `n` sets that begin at *at, and note their ids. */
 static int read_sets(const uint8_t *avcc, size_t len, unsigned int n, size_t id_at, size_t *at,
-		     uint32_t *used)
+		     struct place *place)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		size_t size;
@@ -74,7 +111,8 @@ static int read_sets(const uint8_t *avcc, size_t len, unsigned int n, size_t id_
 			return -EBADMSG;
 		id = small_number(avcc + *at + id_at, size - id_at);
 		if (id < IDS)
-			*used |= 1u << id;
+			place->used |= 1u << id;
+		place->may_be_lossless |= id_at == SPS_ID_AT && allows_lossless(avcc + *at, size);
 		*at += size;
 	}
 	return 0;
@@ -92,11 +130,11 @@ static int read_place(const uint8_t *stsd, size_t len, struct place *ret)
 	avcc = stsd + place.avcc;
 	if (place.avcc_len < 7 || avcc[0] != 1)
 		return -EBADMSG;
-	r = read_sets(avcc, place.avcc_len, avcc[5] & 31, SPS_ID_AT, &at, &place.used);
+	r = read_sets(avcc, place.avcc_len, avcc[5] & 31, SPS_ID_AT, &at, &place);
 	if (r < 0 || at >= place.avcc_len)
 		return -EBADMSG;
 	place.pps_count = at++;
-	r = read_sets(avcc, place.avcc_len, avcc[place.pps_count], PPS_ID_AT, &at, &place.used);
+	r = read_sets(avcc, place.avcc_len, avcc[place.pps_count], PPS_ID_AT, &at, &place);
 	if (r < 0)
 		return r;
 	place.end = at;
@@ -114,6 +152,7 @@ int avcc_read(const uint8_t *stsd, size_t len, struct avcc_info *ret)
 	ret->length_bytes = (stsd[place.avcc + 4] & 3) + 1u;
 	if (ret->length_bytes == 3)
 		return -EBADMSG;
+	ret->may_be_lossless = place.may_be_lossless;
 	/* 0 is what most pictures name that come with sets of their own. */
 	for (ret->free_id = 1; ret->free_id < IDS; ret->free_id++)
 		if (!(place.used >> ret->free_id & 1))

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@
 struct avcc_info {
 	unsigned int length_bytes; /* of the number before each NAL unit: 1, 2 or 4 */
 	unsigned int free_id;      /* that neither a sequence nor a picture parameter set has */
+	bool may_be_lossless;      /* a sequence's set allows pictures without any loss */
 };
 
 struct avcc_sets {
