@@ -5,7 +5,7 @@
  * With kernel passthrough only open and close, and what changes a size, come here. Without: what
  * only writes is opened direct_io, for writes then come as large as they were made, which is the
  * faster way (FUSE.md section 3); reads are cached by the kernel, which drops its pages when it sees
- * another time stamp or size.
+ * another time stamp or size, and with an open after a change of any kind.
  */
 #include "incoming_node.h"
 
@@ -110,6 +110,19 @@ static bool wants_passthrough(struct fs *fs, struct inc_node *node)
 	return is_wanted;
 }
 
+/* Whether the kernel's pages of a file are what it holds: also who restores a file behind the mount, with
+   its size and its time, changes its ctime. */
+static bool has_valid_pages(struct inc_file *file)
+{
+	struct stat st;
+	long long ctime;
+
+	if (fstat(file->fd, &st) < 0)
+		return false;
+	ctime = (long long)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+	return atomic_exchange(&file->node->read_ctime, ctime) == ctime;
+}
+
 /* How the kernel shall use an open file. A close has something to say only where a request is carried
    out with it, where the backing file system reports errors with it, or where it must wait. */
 static void set_opened(struct fs *fs, struct inc_file *file, struct fuse_file_info *fi,
@@ -117,7 +130,7 @@ static void set_opened(struct fs *fs, struct inc_file *file, struct fuse_file_in
 {
 	fi->fh = (uintptr_t)file;
 	fi->direct_io = is_direct;
-	fi->keep_cache = !is_direct;
+	fi->keep_cache = !is_direct && has_valid_pages(file);
 	fi->noflush = !file->is_writable ||
 		      (!file->sidecar && !fs->incoming.is_remote && inc_keep_has_room(fs));
 	backing_open(fs, &file->node->backing, file->fd, wants_passthrough(fs, file->node), fi);

@@ -22,6 +22,7 @@ struct inc_node {
 	char *name;
 	struct inc_node *kept_next, **kept_back; /* back NULL: not in the list */
 	struct backing backing; /* of a regular file */
+	atomic_llong read_ctime; /* in ns, when it was last opened to be read through the kernel's cache */
 	struct behind_node behind;
 };
 

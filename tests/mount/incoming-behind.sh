@@ -36,6 +36,11 @@ sc_wait_for '[[ $(cat "$in/dir/a") == "LONGER THAN BEFORE" ]]'
 known
 chmod 600 "$back/dir/a" && chmod 700 "$back/dir/deep" && touch -d 2001-02-03 "$back/dir/b"
 sc_wait_for 'same dir/a dir/b dir/deep'
+# restored behind, as large and as old as before
+touch -d 2001-02-03 "$back/dir/a"
+known
+printf 'Longer than before\n' >"$back/dir/a" && touch -d 2001-02-03 "$back/dir/a"
+sc_wait_for '[[ $(cat "$in/dir/a") == "Longer than before" ]]'
 # growing while it is open behind
 exec 4>>"$back/dir/b"
 for i in 1 2 3; do
