@@ -132,8 +132,8 @@ int spawn_child(const struct spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd)
 	r = make_order(plan, &order_fd);
 	if (r < 0)
 		return r;
-	const int sources[CHILD_FDS] = {order_fd,        plan->log_fd, plan->log_fd,
-					plan->report_fd, plan->fds[0], plan->fds[1]};
+	const int sources[CHILD_FDS] = {order_fd,        plan->said_fd, plan->said_fd,
+					plan->report_fd, plan->fds[0],  plan->fds[1]};
 
 	r = spawn_with(plan, sources, &pid);
 	if (r < 0)

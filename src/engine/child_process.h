@@ -8,7 +8,7 @@ struct spawn_plan {
 	const char *path;  /* the program */
 	const char *order; /* its standard input */
 	size_t order_len;
-	int log_fd;    /* standard output and error */
+	int said_fd;   /* standard output and error */
 	int report_fd; /* the writing end, PROTO_REPORT_FD there */
 	int fds[2];    /* descriptors 4 and 5 there */
 };

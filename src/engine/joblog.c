@@ -98,6 +98,22 @@ void joblog_write_said(struct engine *engine, int fd, const char *fmt, ...)
 	va_end(args);
 }
 
+void joblog_pass(int fd, const char *data, size_t len)
+{
+	struct stat st;
+	size_t left;
+
+	if (fd < 0 || len == 0 || fstat(fd, &st) < 0 || st.st_size >= SAID_MAX_BYTES)
+		return;
+	left = (size_t)(SAID_MAX_BYTES - st.st_size);
+	if (len > left)
+		len = left;
+	file_write_all(fd, data, len);
+	if (len == left && data[len - 1] != '\n')
+		file_write_all(fd, "\n", 1);
+	say_full(fd, st.st_size, SAID_MAX_BYTES);
+}
+
 void joblog_write(struct engine *engine, const char *job_id, const char *fmt, ...)
 {
 	auto_fd int fd = open_log(engine, job_id, 0);

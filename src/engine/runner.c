@@ -26,6 +26,7 @@
 #define STUCK_AFTER_MS 5000 /* from SIGKILL to giving up */
 #define SAVE_EVERY_MS  500  /* progress in the database */
 #define READ_BYTES     16384
+#define SAID_AT_END    65536 /* what a pipe holds: so much may be left of a child that has ended */
 
 struct runner {
 	struct engine *engine;
@@ -37,6 +38,7 @@ struct runner {
 
 	pid_t pid;
 	int pidfd, report_fd;
+	int said_fd; /* what the child writes to its standard error; -1 behind its end */
 	struct buf lines;
 	int64_t saved_at_ms;
 	bool is_unsaved; /* the database is behind what is shown */
@@ -57,28 +59,41 @@ static void runner_finish(struct runner *r)
 		close(r->pidfd);
 	if (r->report_fd >= 0)
 		close(r->report_fd);
+	if (r->said_fd >= 0)
+		close(r->said_fd);
+}
+
+/* From the child to here; we never wait for it. */
+static int make_pipe(int *ret_read_fd, int *ret_write_fd)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	*ret_read_fd = fds[0];
+	*ret_write_fd = fds[1];
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int start(struct runner *r, struct error *e)
 {
 	auto_buf struct buf path = BUF_EMPTY;
-	auto_fd int write_fd = -1;
-	int fds[2], err;
+	auto_fd int write_fd = -1, said_fd = -1;
+	int err;
 
 	buf_printf(&path, "%s/%s", r->engine->deps.helper_dir, r->plan->program);
 	if (buf_error(&path))
 		return error_from_errno(e, -ENOMEM, "starting %s", r->plan->program);
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_from_errno(e, -errno, "starting %s", r->plan->program);
-	r->report_fd = fds[0];
-	write_fd = fds[1];
-	if (fcntl(r->report_fd, F_SETFL, O_NONBLOCK) < 0)
-		return error_from_errno(e, -errno, "starting %s", r->plan->program);
+	err = make_pipe(&r->report_fd, &write_fd);
+	if (err == 0)
+		err = make_pipe(&r->said_fd, &said_fd);
+	if (err < 0)
+		return error_from_errno(e, err, "starting %s", r->plan->program);
 	const struct spawn_plan plan = {
 		.path = path.data,
 		.order = r->plan->order->data,
 		.order_len = r->plan->order->len,
-		.log_fd = r->plan->log_fd,
+		.said_fd = said_fd,
 		.report_fd = write_fd,
 		.fds = {r->plan->fds[0], r->plan->fds[1]},
 	};
@@ -274,6 +289,30 @@ static bool read_reports(struct runner *r)
 	return n != 0;
 }
 
+/*
+ * Some of what it says, for its log. It is read on when the log is full, so that the child does not stand
+ * still for it. @return whether there may be more at once
+ */
+static bool read_said(struct runner *r)
+{
+	char data[READ_BYTES];
+	ssize_t n = read(r->said_fd, data, sizeof(data));
+
+	if (n > 0)
+		joblog_pass(r->plan->log_fd, data, (size_t)n);
+	if (n == 0)
+		close(take_fd(&r->said_fd));
+	return n > 0;
+}
+
+/* What it said before it died. Somebody whom it has started may go on talking: so not for ever. */
+static void read_last_said(struct runner *r)
+{
+	for (int left = SAID_AT_END; left > 0 && r->said_fd >= 0; left -= READ_BYTES)
+		if (!read_said(r))
+			break;
+}
+
 /* What others want of it. */
 static void look_around(struct runner *r)
 {
@@ -325,9 +364,10 @@ static bool wait_for_exit(struct runner *r)
 	bool is_open = true;
 
 	for (;;) {
-		struct pollfd fds[3] = {{.fd = r->pidfd, .events = POLLIN},
+		struct pollfd fds[4] = {{.fd = r->pidfd, .events = POLLIN},
 					{.fd = r->slot->wake_fd, .events = POLLIN},
-					{.fd = is_open ? r->report_fd : -1, .events = POLLIN}};
+					{.fd = is_open ? r->report_fd : -1, .events = POLLIN},
+					{.fd = r->said_fd, .events = POLLIN}};
 		uint64_t wakes;
 
 		look_around(r);
@@ -347,9 +387,12 @@ static bool wait_for_exit(struct runner *r)
 			if (!is_open && !r->kill_at_ms && !r->is_killed)
 				r->kill_at_ms = engine_now_ms(r->engine) + EXIT_GRACE_MS;
 		}
+		if (fds[3].revents)
+			read_said(r);
 		if (fds[0].revents)
 			break;
 	}
+	read_last_said(r);
 	/* What it wrote before it died is still in the pipe. */
 	while (is_open && !r->failed.err && !r->is_done) {
 		size_t before = r->lines.len;
@@ -435,7 +478,8 @@ int runner_run(struct slot *slot, struct job *job, unsigned int attempt,
 			   .attempt = attempt,
 			   .plan = plan,
 			   .pidfd = -1,
-			   .report_fd = -1};
+			   .report_fd = -1,
+			   .said_fd = -1};
 	struct rusage used = {0};
 	siginfo_t info = {0};
 	bool has_exited;

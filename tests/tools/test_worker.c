@@ -5,11 +5,16 @@
  * bytes.
  *
  *     STORYCLIP_TEST_REPORTS=N   send N numbered reports as fast as the pipe takes them
- *     STORYCLIP_TEST_STAMPS=US   a report every so many microseconds for ever, each "numbered" with
- * the monotonic time in nanoseconds STORYCLIP_TEST_MODE= slow        report work every 200 ms for
- * STORYCLIP_TEST_SECONDS (default 5) crash       SIGSEGV, each time crash-once  SIGSEGV unless
- * STORYCLIP_TEST_MARKER exists, which is made first garbage     send a line that is no report, then
- * go on silent      say that work begins, then nothing for ever
+ *     STORYCLIP_TEST_STAMPS=US   a report every so many microseconds for ever, each "numbered" with the
+ *                                monotonic time in nanoseconds
+ *     STORYCLIP_TEST_MODE=
+ *         slow        report work every 200 ms for STORYCLIP_TEST_SECONDS (default 5)
+ *         crash       SIGSEGV, each time
+ *         crash-once  SIGSEGV unless STORYCLIP_TEST_MARKER exists, which is made first
+ *         garbage     send a line that is no report, then go on
+ *         silent      say that work begins, then nothing for ever
+ *         chatty      write 8 MiB to standard error, then go on
+ *         chatter     write to standard error for ever
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -106,12 +111,35 @@ static void be_silent(void)
 		pause();
 }
 
+/* @param bytes  to standard error, without an end of a line */
+static void talk(uint64_t bytes)
+{
+	char text[4096];
+
+	memset(text, 'x', sizeof(text));
+	for (uint64_t i = 0; i < bytes; i += sizeof(text))
+		if (file_write_all(STDERR_FILENO, text, sizeof(text)) < 0)
+			_exit(EXIT_FAILURE);
+}
+
+static void be_chatty(void)
+{
+	talk(UINT64_C(8) << 20);
+}
+
+static void talk_for_ever(void)
+{
+	for (;;)
+		talk(UINT64_C(8) << 20);
+}
+
 static const struct {
 	const char *name;
 	void (*behave)(void);
 } modes[] = {
 	{"slow", be_slow},         {"crash", crash},      {"crash-once", crash_once},
-	{"garbage", send_garbage}, {"silent", be_silent},
+	{"garbage", send_garbage}, {"silent", be_silent}, {"chatty", be_chatty},
+	{"chatter", talk_for_ever},
 };
 
 static void behave_as_told(void)
