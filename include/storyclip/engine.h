@@ -248,7 +248,7 @@ struct engine_stats {
 	pid_t stuck_pid;              /* one of them, 0: none */
 	int64_t free_uploads, free_work, free_outputs; /* bytes, negative errno when unknown */
 	int64_t min_uploads, min_work, min_outputs;    /* what the setting min_free wants there */
-	char database_error[ERROR_MESSAGE_SIZE];       /* "" when the last write was well */
+	char database_error[ERROR_MESSAGE_SIZE];       /* "" when the last write was well and no damage is known */
 	bool is_stopping, is_paused;
 };
 void engine_stats(struct engine *engine, struct engine_stats *ret);

@@ -22,16 +22,26 @@ struct store;
 
 /**
  * Open or create the database: application_id checked (a non-empty foreign one is refused, the
- * message names the file), schema migrated forward, integrity of the header checked.
+ * message names the file), schema migrated forward, all pages checked for damage (-EUCLEAN).
  * @param busy_ms  how long a write waits for somebody else's lock
  */
 int store_open(const char *path, unsigned int busy_ms, struct error *e, struct store **ret);
-/** Checkpoint and close. Accepts NULL. */
+/**
+ * The same for a start that should not take longer with a long history: after a clean store_close()
+ * the pages are not checked here but by store_backups_start().
+ */
+int store_open_fast(const char *path, unsigned int busy_ms, struct error *e, struct store **ret);
+/**
+ * Look for damage now: what store_open() would have said of it. For a start after store_open_fast()
+ * that has met some. @return 0 (none found), -EUCLEAN, -EIO, …
+ */
+int store_check(struct store *store, struct error *e);
+/** Checkpoint, note that this was a clean end, and close. Accepts NULL. */
 void store_close(struct store *store);
 SC_DEFINE_AUTO(store, store_close)
 
 /**
- * Start the thread `backup`: a copy of the database in backup/ beside it, unless one is younger than an
+ * Start the thread `backup`: a look for damage, unless store_open() has looked, a copy of the database in backup/ beside it, unless one is younger than an
  * hour, then one a day; the last three are kept. No write waits for it. It ends with store_close().
  */
 int store_backups_start(struct store *store);
@@ -53,7 +63,7 @@ int store_copy(const char *database, const char *to, struct error *e);
 int store_integrity_each(struct store *store, int (*each)(void *context, const char *line),
 			 void *context);
 
-/** Whether the last write failed, and why ("" when not): for health. Waits for nothing. */
+/** Whether the last write failed, and why, or where the database was found damaged ("" when neither): for health. Waits for nothing. */
 void store_status(struct store *store, char message[ERROR_MESSAGE_SIZE]);
 
 /* ---- small facts of the mount (table meta) ---- */

@@ -115,7 +115,7 @@ static int daemon_build(struct daemon *d, struct error *e)
 	struct intake_deps intake = {.settings = &d->settings, .clock = &clock_system};
 	int r;
 
-	r = store_open(d->settings.database, STORE_BUSY_MS, e, &d->store);
+	r = store_open_fast(d->settings.database, STORE_BUSY_MS, e, &d->store);
 	if (r < 0)
 		return r;
 	r = fs_create(&fs, e, &d->fs);
@@ -176,6 +176,7 @@ static int mount_answers(const struct daemon *d)
 
 static int daemon_start(struct daemon *d, struct error *e)
 {
+	struct error damage = {0};
 	int r;
 
 	r = daemon_claim(d, e);
@@ -183,6 +184,9 @@ static int daemon_start(struct daemon *d, struct error *e)
 		r = daemon_build(d, e);
 	if (r == 0)
 		r = daemon_run_parts(d, e);
+	/* Not all of it was checked: say what is wrong and which copy there is, not which read failed. */
+	if (r == -EUCLEAN && d->store && store_check(d->store, &damage) < 0)
+		*e = damage;
 	if (r == 0 && (r = mount_answers(d)) < 0)
 		error_from_errno(e, r, "the mount on %s does not answer", d->settings.mountpoint);
 	if (r == 0 && (r = store_backups_start(d->store)) < 0)

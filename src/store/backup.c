@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Copies of the database: the thread `backup`, which keeps the last three, and the copy that is
- * made before a migration. A copy is taken by SQLite's backup API from one moment of the database,
- * checked, synced, and only then gets its name: what bears such a name can be put in the database's
- * place. A reader of its own: no write waits for a copy.
+ * Copies of the database: the thread `backup`, which keeps the last three and first looks for
+ * damage that the start did not look for, and the copy that is made before a migration. A copy is
+ * taken by SQLite's backup API from one moment of the database, checked, synced, and only then gets
+ * its name: what bears such a name can be put in the database's place. A reader of its own: no
+ * write waits for a copy.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@
 
 struct backup {
 	char *database;
-	char *dir; /* backup/ beside it */
+	char *dir;                 /* backup/ beside it */
+	struct backup_wants wants; /* but its database */
 	pthread_t thread;
 	struct lock lock; /* guards nothing but the condition's wait */
 	struct cond stop;
@@ -252,6 +254,9 @@ static int row_is_ok(void *context, int n, char **values, char **names)
 {
 	if (n == 1 && values[0] && strcmp(values[0], "ok") != 0)
 		snprintf(context, ERROR_MESSAGE_SIZE, "%s", values[0]);
+	for (char *p = context; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
 	return 0;
 }
 
@@ -372,6 +377,44 @@ int backup_make(const char *database, const char *what, const atomic_bool *cance
 
 /* ---- the thread ---- */
 
+static int is_cancelled(void *cancel)
+{
+	return atomic_load((atomic_bool *)cancel);
+}
+
+/*
+ * Whether the database in use is damaged. As a reader beside the store, never as a file that nobody
+ * changes (source_open()): a log emptied just now would show half of the next commit.
+ */
+static void look_for_damage(struct backup *backup, const char *pragma)
+{
+	char wrong[ERROR_MESSAGE_SIZE] = "", hint[ERROR_MESSAGE_SIZE];
+	struct error e = {0};
+	sqlite3 *db = NULL;
+	int rc, r = 0;
+
+	rc = sqlite3_open_v2(backup->database, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
+			     NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_busy_timeout(db, BUSY_MS);
+		sqlite3_progress_handler(db, 10000, is_cancelled, &backup->is_stopping);
+		rc = sqlite3_exec(db, pragma, row_is_ok, wrong, NULL);
+	}
+	if (rc != SQLITE_OK)
+		r = fail(db, rc, "checking database", backup->database, &e);
+	if (r == -EUCLEAN)
+		snprintf(wrong, sizeof(wrong), "%s", sqlite3_errmsg(db));
+	else if (r < 0 && r != -EINTR)
+		log_warning("backup: %s", e.message);
+	sqlite3_close(db);
+	if (!wrong[0] || (r < 0 && r != -EUCLEAN))
+		return;
+	backup_hint(backup->database, hint);
+	error_set(&e, SC_INTERNAL, "damaged (%.100s): %.300s", wrong, hint);
+	log_error("database '%s': %s", backup->database, e.message);
+	backup->wants.damaged(backup->wants.context, e.message);
+}
+
 /* A copy from the future (a clock that was wrong) keeps nobody from making one. */
 static bool newest_is_fresh(const char *database)
 {
@@ -398,6 +441,8 @@ static void make_and_rotate(struct backup *backup)
 	if (r < 0) {
 		/* The older copies stay: one of them may be needed soon. */
 		log_error("backup: %s", e.message);
+		if (r == -EUCLEAN)
+			look_for_damage(backup, "PRAGMA integrity_check(1)");
 		return;
 	}
 	log_info("backup: the database was copied to %s", path);
@@ -409,6 +454,8 @@ static void *backup_run(void *arg)
 	struct backup *backup = arg;
 	bool is_first = true;
 
+	if (backup->wants.is_checking)
+		look_for_damage(backup, "PRAGMA quick_check(1)");
 	while (!atomic_load(&backup->is_stopping)) {
 		if (!is_first || !newest_is_fresh(backup->database))
 			make_and_rotate(backup);
@@ -430,7 +477,7 @@ static void backup_free(struct backup *backup)
 	free(backup);
 }
 
-int backup_start(const char *database, struct backup **ret)
+int backup_start(const struct backup_wants *wants, struct backup **ret)
 {
 	struct backup *backup = calloc(1, sizeof(*backup));
 	int r;
@@ -439,8 +486,9 @@ int backup_start(const char *database, struct backup **ret)
 		return -ENOMEM;
 	lock_init(&backup->lock);
 	cond_init(&backup->stop);
-	backup->database = strdup(database);
-	backup->dir = dir_of(database);
+	backup->wants = *wants;
+	backup->database = strdup(wants->database);
+	backup->dir = dir_of(wants->database);
 	r = backup->database && backup->dir ? 0 : -ENOMEM;
 	if (r == 0)
 		r = thread_start(&backup->thread, "backup", backup_run, backup);

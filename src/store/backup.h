@@ -3,14 +3,26 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "storyclip/error.h"
 
 struct backup;
 
-/** Start the thread that copies now, unless a copy is younger than an hour, and then once a day. */
-int backup_start(const char *database, struct backup **ret);
-/** Ends a copy that is being made; waits for no disk longer than that takes. Accepts NULL. */
+struct backup_wants {
+	const char *database; /* borrowed for the call */
+	bool is_checking;     /* look for damage first: nobody has */
+	void *context;
+	/** The database is damaged: what a person should know and do. On the thread. */
+	void (*damaged)(void *context, const char *message);
+};
+
+/**
+ * Start the thread that looks for damage if that is wanted, copies now, unless a copy is younger than
+ * an hour, and then once a day.
+ */
+int backup_start(const struct backup_wants *wants, struct backup **ret);
+/** Ends a check or a copy that is being made; waits for no disk longer than that takes. Accepts NULL. */
 void backup_stop(struct backup *backup);
 
 /**

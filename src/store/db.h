@@ -26,6 +26,7 @@ struct db {
 	} statements[DB_STATEMENTS_MAX];
 	unsigned int n_statements;
 	char error[ERROR_MESSAGE_SIZE]; /* of the last call that failed hard */
+	bool is_damaged;                /* one has met damage */
 };
 
 enum write_level {
@@ -38,6 +39,8 @@ struct store {
 	char *path;
 	unsigned int busy_ms;
 	struct backup *backup; /* NULL until store_backups_start(); main thread */
+	bool is_open;          /* whole, so that its close can be clean; main thread */
+	bool is_checked;       /* the start has read it all; main thread */
 
 	struct lock writer; /* guards the next two */
 	struct db write;
@@ -47,8 +50,9 @@ struct store {
 	struct db read;
 
 	/* Of its own, so that health can be read while a write waits for somebody's lock. */
-	struct lock status; /* guards the next one */
+	struct lock status; /* guards the next two */
 	char last_error[ERROR_MESSAGE_SIZE];
+	char damage[ERROR_MESSAGE_SIZE]; /* found behind the start; stays */
 };
 
 /** Map a result of SQLite to a negative errno and keep its text for health. */

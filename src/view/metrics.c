@@ -341,7 +341,7 @@ static const struct family families[] = {
 	 print_min_free},
 	{"paused", "gauge", "1: no job is started until root says resume.", print_paused},
 	{"stuck_processes", "gauge", "Processes that were killed but do not end.", print_stuck},
-	{"database_failing", "gauge", "1: the last write of the database failed.", print_database},
+	{"database_failing", "gauge", "1: the last write of the database failed, or it was found damaged.", print_database},
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The database is copied behind the mount's back; a damaged one stops the start, which names the copy;
+# The database is copied behind the mount's back; a damaged one stops the start after an unclean end,
+# or is found once it is mounted, which names the copy;
 # --repair puts it in its place and keeps the damaged one. A newer schema is refused, an older one copied first.
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
@@ -46,7 +47,36 @@ sc_submit '{"uploadId":"short","clipDuration":2,"jobId":"unknown"}' >/dev/null
 sc_done unknown
 sc_umount
 
-# ---- damaged
+# ---- damaged where the start does not look, after a clean end: found behind it
+cp "$db" "$SC_TEST/whole.db"
+page=$(sqlite3 "$db" "SELECT rootpage FROM sqlite_schema WHERE name='jobs_by_created'")
+dd if=/dev/zero of="$db" bs=4096 seek=$((page - 1)) count=1 conv=notrunc status=none
+sc_mount
+sc_wait_for '[[ $(jq -r .status "$MNT/health") == degraded ]]'
+contains "$(jq -r '.reasons[]' "$MNT/health")" "database: damaged ("
+contains "$(jq -r '.reasons[]' "$MNT/health")" "$newest"
+contains "$(sc_log)" "error: database '$db': damaged ("
+eq "$(status_of known .status)" "done"
+eq "$(status_of unknown .status)" "done"
+sc_umount
+refused "$newest" # such an end is none to trust
+
+# ---- damaged where the start reads, after a clean end
+whole() {
+	rm -f "$db-wal" "$db-shm"
+	cp "$SC_TEST/whole.db" "$db"
+	sc_mount
+}
+whole
+sc_umount
+damage
+refused "$newest"
+contains "$(<"$LOG/err")" "is damaged"
+
+# ---- damaged, and an unclean end
+whole
+sc_kill9
+umount -l "$MNT" 2>/dev/null || fusermount3 -uz "$MNT"
 damage
 damaged=$(sha256sum <"$db")
 refused "$newest"

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -241,6 +242,114 @@ static void test_damaged(void)
 	CHECK_CONTAINS(e.message, copy);
 }
 
+/* The page where a table or index begins becomes zeros: nothing that an open reads. */
+static void damage_root_of(const char *database, const char *name)
+{
+	char sql[128];
+	static const char zeros[4096];
+	int64_t page;
+	int fd;
+
+	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_schema WHERE name='%.60s'", name);
+	page = ask(database, sql);
+	REQUIRE(page > 1);
+	fd = open(database, O_RDWR | O_CLOEXEC);
+	REQUIRE(fd >= 0);
+	CHECK_INT(file_pwrite_all(fd, zeros, sizeof(zeros), (page - 1) * 4096), 0);
+	close(fd);
+}
+
+/* A life that ends in the middle; nothing of it is in the log any more. */
+static void live_and_die(const char *database)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		must_open(database);
+		_exit(0);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
+	CHECK(by_hand(database, "PRAGMA wal_checkpoint(TRUNCATE)"));
+}
+
+static void wait_for_damage(struct store *store, char message[ERROR_MESSAGE_SIZE])
+{
+	message[0] = '\0';
+	for (int i = 0; i < 2000 && !message[0]; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		store_status(store, message);
+	}
+}
+
+static void test_found_behind_the_start(void)
+{
+	char database[128], other[160], message[ERROR_MESSAGE_SIZE];
+	struct store *store = must_open(world("behind", database));
+	auto_free char *copy = NULL, *whole = NULL;
+	struct error e = {0};
+
+	store_close(store);
+	CHECK_INT(backup_make(database, "", NULL, &e, &copy), 0);
+	CHECK_INT(asprintf(&whole, "%s.whole", database) > 0, 1);
+	CHECK_INT(store_copy(database, whole, &e), 0);
+	damage_root_of(database, "jobs_by_created");
+	/* who wants all of it checked gets that */
+	store = NULL;
+	CHECK_INT(store_open(database, 200, &e, &store), -EUCLEAN);
+	/* a copy has not been closed by anybody */
+	snprintf(other, sizeof(other), "%s.other", database);
+	CHECK_INT(store_copy(database, other, &e), 0);
+	CHECK_INT(store_open_fast(other, 200, &e, &store), -EUCLEAN);
+	/* and after a clean end the thread finds it */
+	REQUIRE(store_open_fast(database, 200, &e, &store) == 0);
+	store_status(store, message);
+	CHECK_STR(message, "");
+	CHECK_INT(store_backups_start(store), 0);
+	wait_for_damage(store, message);
+	CHECK_CONTAINS(message, "damaged (");
+	CHECK_CONTAINS(message, copy);
+	CHECK_INT(store_meta_set(store, "still", "written"), 0);
+	store_status(store, message);
+	CHECK_CONTAINS(message, copy);
+	store_close(store);
+	/* which was no clean end */
+	store = NULL;
+	CHECK_INT(store_open_fast(database, 200, &e, &store), -EUCLEAN);
+	CHECK_CONTAINS(e.message, copy);
+
+	/* An unclean end of a whole one. */
+	CHECK_INT(rename(whole, database), 0);
+	store_close(must_open(database));
+	live_and_die(database);
+	damage_root_of(database, "jobs_by_created");
+	CHECK_INT(store_open_fast(database, 200, &e, &store), -EUCLEAN);
+	CHECK_CONTAINS(e.message, "is damaged");
+}
+
+/* Nothing is found in a whole one, and a close in the middle of the look ends it. */
+static void test_nothing_found(void)
+{
+	char database[128], message[ERROR_MESSAGE_SIZE];
+	struct store *store = must_open(world("whole", database));
+	struct error e = {0};
+
+	store_close(store);
+	for (int i = 0; i < 2; i++) {
+		store = NULL;
+		REQUIRE(store_open_fast(database, 200, &e, &store) == 0);
+		if (i == 0)
+			CHECK_INT(store_backups_start(store), 0);
+		else
+			run_until(store, database, "story-2", 1);
+		store_status(store, message);
+		CHECK_STR(message, "");
+		store_close(store);
+	}
+}
+
 static void test_before_a_migration(void)
 {
 	char database[128];
@@ -275,6 +384,8 @@ int main(void)
 	test_three_are_kept();
 	test_fresh_one_is_enough();
 	test_damaged();
+	test_found_behind_the_start();
+	test_nothing_found();
 	test_before_a_migration();
 	file_remove_tree(tmp_fd, dir + strlen("/tmp/"));
 	close(tmp_fd);
