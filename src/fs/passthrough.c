@@ -60,7 +60,8 @@ static void set_open(struct fuse_file_info *fi, int id)
 
 void passthrough_init(struct fs *fs, struct fuse_conn_info *conn)
 {
-	fs->passthrough.why_not = "not built in: it needs libfuse 3.17 and the headers of Linux 6.9";
+	fs->passthrough.why_not =
+		"not built in: it needs libfuse 3.17 and the headers of Linux 6.9";
 }
 
 static int backing_register(struct fs *fs, int fd)
@@ -78,8 +79,8 @@ static void set_open(struct fuse_file_info *fi, int id)
 
 #endif
 
-bool backing_open(struct fs *fs, struct backing *backing, int fd, bool is_wanted,
-		  struct fuse_file_info *fi)
+static bool open_uncounted(struct fs *fs, struct backing *backing, int fd, bool is_wanted,
+			   struct fuse_file_info *fi)
 {
 	int fresh = -1, id;
 	bool is_open_to_it;
@@ -106,11 +107,20 @@ bool backing_open(struct fs *fs, struct backing *backing, int fd, bool is_wanted
 	lock_release(&fs->tree.lock);
 	if (fresh > 0)
 		backing_unregister(fs, fresh);
-	if (id) {
+	if (id)
 		set_open(fi, id);
-		atomic_fetch_add(&fs->counters.passthrough_opens, 1);
-	}
 	return id != 0;
+}
+
+bool backing_open(struct fs *fs, struct backing *backing, int fd, bool is_wanted,
+		  struct fuse_file_info *fi)
+{
+	bool is_open = open_uncounted(fs, backing, fd, is_wanted, fi);
+
+	/* Before the answer: who has it may look at the count at once. */
+	if (is_open)
+		atomic_fetch_add(&fs->counters.passthrough_opens, 1);
+	return is_open;
 }
 
 void backing_close(struct fs *fs, struct backing *backing)
@@ -139,8 +149,7 @@ static void try_it(struct fs *fs)
 		fd = memfd_create("storyclip-passthrough", MFD_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (backing_open(fs, &backing, fd, true, &fi))
-		atomic_fetch_sub(&fs->counters.passthrough_opens, 1);
+	open_uncounted(fs, &backing, fd, true, &fi);
 	backing_close(fs, &backing);
 }
 
