@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -307,6 +310,27 @@ static void signals_prepare(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/*
+ * With CAP_SYS_RESOURCE a write passes its owner's quota and the blocks that ext4 keeps for root, whoever
+ * it is made for. Nothing here needs it; also from the bounding set, so that no child gets it again. Before
+ * there are threads: capabilities are each thread's own.
+ */
+static void give_up_resource_override(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	const size_t i = CAP_TO_INDEX(CAP_SYS_RESOURCE);
+
+	if (geteuid() != 0 || syscall(SYS_capget, &header, caps) < 0)
+		return;
+	prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+	caps[i].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	caps[i].permitted &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	caps[i].inheritable &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	if (syscall(SYS_capset, &header, caps) < 0)
+		log_warning("giving up CAP_SYS_RESOURCE: %s", strerror(errno));
+}
+
 static int daemon_serve(struct daemon *d, bool is_foreground)
 {
 	struct error e = {0};
@@ -314,6 +338,7 @@ static int daemon_serve(struct daemon *d, bool is_foreground)
 
 	d->main_thread = pthread_self();
 	signals_prepare();
+	give_up_resource_override();
 	umask(0);           /* directories get the modes that are asked for */
 	if (chdir("/") < 0) /* no directory is kept busy */
 		log_warning("cannot change to /");

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void caller_of_request(fuse_req_t req, bool has_groups, struct caller *ret)
 {
@@ -56,6 +58,29 @@ bool as_caller_retry(struct as_caller *as, int r)
 void as_caller_leave(struct as_caller *as)
 {
 	creds_restore(&as->creds);
+}
+
+bool as_writer_enter(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	if (geteuid() != 0 || ctx->uid == 0)
+		return false;
+	/* An id that cannot be taken on (unmapped here) leaves the daemon's own. */
+	setfsgid(ctx->gid);
+	setfsuid(ctx->uid);
+	return true;
+}
+
+void as_writer_leave(const bool *is_writer)
+{
+	int saved = errno;
+
+	if (!*is_writer)
+		return;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	errno = saved;
 }
 
 void as_caller_umask(fuse_req_t req)

@@ -36,6 +36,17 @@ void as_caller_leave(struct as_caller *as);
 #define auto_as_caller __attribute__((cleanup(as_caller_leave)))
 
 /**
+ * The ids alone, without groups and for less, while bytes are written to what is open already: whose they
+ * are decides whether the blocks that a file system keeps for root may be used (ext4). Nothing for root, and
+ * nothing when the daemon is not root. Ended by as_writer_leave(), or with the scope:
+ * auto_as_writer bool is_writer = as_writer_enter(req);
+ * @return whether there is something to end
+ */
+bool as_writer_enter(fuse_req_t req);
+void as_writer_leave(const bool *is_writer);
+#define auto_as_writer __attribute__((cleanup(as_writer_leave)))
+
+/**
  * The mask that files made by this thread get next: the caller's, and as the thread has its own the
  * backing file system applies it just as natively (not at all where a default ACL rules).
  */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "as_caller.h"
 #include "fs_state.h"
 #include "reply.h"
 #include "storyclip/common/file.h"
@@ -252,8 +253,11 @@ void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_buf
 	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
 	out.buf[0].fd = fd;
 	out.buf[0].pos = off;
-	if (n == 0)
+	if (n == 0) {
+		auto_as_writer bool is_writer = as_writer_enter(req);
+
 		n = fuse_buf_copy(&out, in, 0);
+	}
 	inc_sidecar_written(inc_file_of(fi)->sidecar);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -292,6 +296,7 @@ void inc_fsync(struct fs *fs, fuse_req_t req, struct node *node, int is_datasync
 void inc_fallocate(struct fs *fs, fuse_req_t req, struct node *node, int mode, off_t off, off_t len,
 		   struct fuse_file_info *fi)
 {
+	auto_as_writer bool is_writer = as_writer_enter(req);
 	int r = inc_check_frozen(fs, inc_of(node));
 
 	if (r == 0)
@@ -321,6 +326,8 @@ void inc_copy_range(struct fs *fs, fuse_req_t req, struct node *in, off_t off_in
 	ssize_t n = inc_limit_copy(fs, to, off_out, &len);
 
 	if (n == 0) {
+		auto_as_writer bool is_writer = as_writer_enter(req);
+
 		n = copy_file_range(inc_file_of(fi_in)->fd, &off_in, to, &off_out, len,
 				    (unsigned int)flags);
 		n = n < 0 ? -errno : n;
