@@ -51,6 +51,7 @@ static struct {
 	double tokens;
 	double filled_at;
 	unsigned long left_out;
+	unsigned long n_complaints; /* of demuxers, ever: errors behind which they went on */
 } av_log_sink = {.mutex = PTHREAD_MUTEX_INITIALIZER, .print_prefix = 1};
 
 static double monotonic_seconds(void)
@@ -134,6 +135,8 @@ static void av_log_line(void *avcl, int level, const char *fmt, va_list args)
 	if (level > AV_LOG_WARNING)
 		return;
 	pthread_mutex_lock(&av_log_sink.mutex);
+	if (level <= AV_LOG_ERROR && avcl && *(const AVClass *const *)avcl == avformat_get_class())
+		av_log_sink.n_complaints++;
 	len = strlen(av_log_sink.part);
 	av_log_format_line2(avcl, level, fmt, args, av_log_sink.part + len,
 			    (int)(sizeof(av_log_sink.part) - len), &av_log_sink.print_prefix);
@@ -152,6 +155,16 @@ static void av_log_line(void *avcl, int level, const char *fmt, va_list args)
 	pthread_mutex_unlock(&av_log_sink.mutex);
 	if (is_mine)
 		av_log_hand_over(false);
+}
+
+unsigned long av_log_complaints(void)
+{
+	unsigned long n;
+
+	pthread_mutex_lock(&av_log_sink.mutex);
+	n = av_log_sink.n_complaints;
+	pthread_mutex_unlock(&av_log_sink.mutex);
+	return n;
 }
 
 /* From now on libav's messages go to this listener, on this thread. The bucket stays as full as it

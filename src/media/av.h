@@ -46,6 +46,8 @@ SC_DEFINE_AUTO(av_input, av_input_close)
 /* So many failing reads in a row are the end of a damaged file. */
 #define AV_DAMAGE_MAX 1000
 
+/** How many errors demuxers have told of so far: something was skipped where the number rises. */
+unsigned long av_log_complaints(void);
 /** The next packet; damage that the demuxer can get over is passed. @return as av_read_frame() */
 int av_input_next(struct av_input *input, AVPacket *packet);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "damage.h"
 #include "recode.h"
 #include "library.h"
 #include "storyclip/common/hook.h"
@@ -103,6 +104,10 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 			 struct recoder *recoder, const struct copy_cut *cuts, size_t n_cuts,
 			 char *dropped, struct clip_set *set, struct error *e)
 {
+	auto_free struct damage_look *look = NULL;
+
+	if (damage_look_open(source, e, &look) < 0)
+		return e->err;
 	for (size_t i = 0; i < n_cuts; i++) {
 		auto_copy_clip struct copy_clip clip = {0};
 		struct artifact artifact;
@@ -121,6 +126,7 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 		r = clip_set_add(set, &clip.movie, source->fd, &artifact, e);
 		if (r < 0)
 			return r;
+		damage_look_at(look, source, selection, &clip);
 	}
 	return 0;
 }
@@ -225,6 +231,8 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 		    : copy_by_place(source, &selection, recoder, cuts, n_cuts, dropped, &set, e);
 	if (r == 0)
 		r = clip_set_sync(&set, e);
+	if (r == 0)
+		r = damage_tell(source, &selection, cuts, n_cuts, e);
 	clip_set_finish(&set);
 	close_recoder(recoder);
 	if (r == 0 && heads.n_long)

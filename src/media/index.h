@@ -28,10 +28,11 @@ struct index_sample {
 	int64_t pts;
 	int64_t offset; /* in the file; with is_packets: position among all kept packets' bytes */
 	uint32_t size;
-	bool is_sync;
-	bool is_hidden;  /* an edit list keeps it from being presented, whatever its pts */
-	bool is_gradual; /* a recovery point: right only after some frames */
-	bool is_idr;     /* nothing behind it refers to anything before it */
+	bool is_sync : 1; /* single bits: there are millions */
+	bool is_hidden : 1;  /* an edit list keeps it from being presented, whatever its pts */
+	bool is_gradual : 1; /* a recovery point: right only after some frames */
+	bool is_idr : 1;     /* nothing behind it refers to anything before it */
+	bool is_damaged : 1; /* seen so far, without decoding (damage.h) */
 };
 
 struct index_track {
@@ -41,6 +42,7 @@ struct index_track {
 	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
 	unsigned int preroll; /* sound: packets to decode before one is right */
 	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */
+	unsigned int nal_length_bytes; /* of H.264 and HEVC, before each unit; else 0 */
 	char codec[24];      /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
 	unsigned int number; /* in the file: MP4's track or libavformat's stream index, from 0 */
 	uint32_t timescale;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "damage.h"
 #include "index.h"
 #include "mp4/bytes.h"
 #include "mp4/entry.h"
@@ -190,8 +191,9 @@ static int drop_outside(struct build *b, const struct mp4_track *t, struct mp4_s
 	return 0;
 }
 
-/* The first bytes of a sample, and more of them where messages stand before the picture. */
-static int read_picture(const struct build *b, const struct index_sample *s,
+/* The first bytes of a sample, and more of them where messages stand before the picture. Where
+ * they show damage it is no keyframe: nobody can begin there. */
+static int read_picture(const struct build *b, struct index_sample *s,
 			const struct entry_info *info, struct nal_picture *ret)
 {
 	/* The encoder's name, some 800 bytes in x264's case, often stands before the first. */
@@ -208,6 +210,12 @@ static int read_picture(const struct build *b, const struct index_sample *s,
 		keyframe_read(info->codec, data, (size_t)n, info->nal_length_bytes, ret);
 		if (!strcmp(info->codec, "mpeg4") && keyframe_is_packed_mpeg4(data, (size_t)n))
 			return -ENOTSUP;
+		if (!ret->has_slice && damage_is_seen(info->codec, info->nal_length_bytes, data,
+						      (size_t)n, s->size)) {
+			s->is_damaged = true;
+			s->is_sync = false;
+			return 0;
+		}
 		if (s->size <= tries[i])
 			break;
 	}
@@ -337,6 +345,7 @@ static int fill_track(struct build *b, const struct mp4_track *t, struct index_t
 	track->is_video = t->handler == HANDLER_VIDEO;
 	track->is_copyable = info.is_copyable;
 	memcpy(track->codec, info.codec, sizeof(track->codec));
+	track->nal_length_bytes = info.nal_length_bytes;
 	track->timescale = t->timescale;
 	track->alternate_group = t->alternate_group;
 	memcpy(track->matrix, t->matrix, sizeof(track->matrix));

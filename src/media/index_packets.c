@@ -12,6 +12,7 @@
 #include <libavutil/intreadwrite.h>
 #include <libavutil/pixdesc.h>
 
+#include "damage.h"
 #include "mp4/entry.h"
 #include "mp4/keyframe.h"
 #include "packet_order.h"
@@ -33,6 +34,7 @@ struct scan_track {
 	bool is_jumping;    /* its clock goes back */
 	bool is_clocked;    /* its decode times are the container's, not libavformat's guesses */
 	int64_t max_dts;    /* so far */
+	bool is_behind_damage; /* libavformat has skipped something since the last packet */
 	bool is_packed;     /* two frames of MPEG-4 in one packet */
 	struct packet_order *order; /* owned; NULL: the container tells it */
 	int64_t step;               /* of packets without any time; > 0 */
@@ -91,6 +93,7 @@ static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 	keyframe_read(avcodec_get_name(par->codec_id), packet->data, (size_t)packet->size,
 		      length_bytes, &picture);
 	index_note_picture(s, &picture);
+	s->is_sync &= picture.has_slice || !s->is_damaged;
 }
 
 /* What a coder adds so that its frames are full, the decoder leaves out. (AVPacketSideDataType) */
@@ -134,6 +137,21 @@ static void note_clock(struct scan_track *t, const AVStream *st, const struct in
 	t->max_dts = t->n && t->max_dts > s->dts ? t->max_dts : s->dts;
 }
 
+/* What libavformat says of a packet, and what its bytes do. */
+static bool is_damaged(const struct packet_reader *reader, size_t number)
+{
+	const AVPacket *packet = reader->packet;
+	const AVCodecParameters *par = reader->streams[number]->codecpar;
+	unsigned int length_bytes = nal_length_bytes(par);
+
+	if (packet->flags & AV_PKT_FLAG_CORRUPT)
+		return true;
+	if (packet->size <= 0 || reader->is_annexb[number])
+		return false;
+	return damage_is_seen(avcodec_get_name(par->codec_id), length_bytes, packet->data,
+			      (size_t)packet->size, (size_t)packet->size);
+}
+
 static int scan_add(struct scan *scan, size_t number)
 {
 	struct scan_track *t = &scan->tracks[number];
@@ -164,6 +182,8 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 	s->is_gradual = s->is_idr = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
+	s->is_damaged = t->is_behind_damage || is_damaged(scan->reader, number);
+	t->is_behind_damage = false;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
 	look_at_keyframe(st, packet, t, s);
 	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
@@ -662,6 +682,7 @@ static int list_dropped(struct scan *scan)
 
 static int scan_packets(struct scan *scan)
 {
+	unsigned long n_complaints;
 	size_t number = 0;
 	int r;
 
@@ -676,7 +697,13 @@ static int scan_packets(struct scan *scan)
 				      &scan->tracks[i].order) < 0)
 			return error_from_errno(scan->e, -ENOMEM, "reading the upload");
 	}
+	n_complaints = av_log_complaints();
 	while ((r = packet_reader_next(scan->reader, &number, scan->e)) > 0) {
+		unsigned long n = av_log_complaints();
+
+		for (size_t i = 0; i < scan->reader->n_streams && n != n_complaints; i++)
+			scan->tracks[i].is_behind_damage = scan->tracks[i].n > 0;
+		n_complaints = n;
 		r = scan_add(scan, number);
 		if (r < 0)
 			return r;

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Damage seen without decoding: the lengths of NAL units, and zeros where no codec has them. */
+#include "damage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/magic.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Units of one picture that are looked at: slices and messages before them. */
+#define UNITS_MAX 32
+/* No compressed sample begins with so many zeros. */
+#define ZEROS_BYTES 8
+/* Places that are named of one clip. */
+#define PLACES_MAX 3
+
+/* Holes of a file that are known; a file with more is sparse by nature. */
+#define HOLES_MAX 4096
+
+struct damage_look {
+	int fd;
+	int flags;          /* of preadv2(2) */
+	bool is_shared;     /* its bytes may not be in memory, and reading them would cost */
+	struct {
+		int64_t start, end;
+	} holes[HOLES_MAX]; /* rising */
+	size_t n_holes;
+};
+
+/* Ranges that were never written: an upload that lost its middle, or came out of order. */
+static void find_holes(struct damage_look *look)
+{
+	off_t at = 0;
+
+	while (look->n_holes < HOLES_MAX) {
+		off_t start = lseek(look->fd, at, SEEK_HOLE), end;
+
+		if (start < 0)
+			return;
+		end = lseek(look->fd, start, SEEK_DATA);
+		look->holes[look->n_holes].start = start;
+		look->holes[look->n_holes++].end = end < 0 ? INT64_MAX : end;
+		if (end < 0)
+			return;
+		at = end;
+	}
+}
+
+static bool is_in_hole(const struct damage_look *look, const struct index_sample *s)
+{
+	size_t low = 0, high = look->n_holes;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (look->holes[mid].end <= s->offset)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < look->n_holes && look->holes[low].start < s->offset + s->size;
+}
+
+int damage_look_open(const struct media_source *source, struct error *e, struct damage_look **ret)
+{
+	struct damage_look *look = *ret = calloc(1, sizeof(*look));
+	struct statfs fs;
+
+	if (!look)
+		return error_from_errno(e, -ENOMEM, "preparing the clips");
+	look->fd = source->fd;
+	look->flags = RWF_NOWAIT;
+	look->is_shared = fstatfs(source->fd, &fs) == 0 &&
+			  (fs.f_type == XFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC);
+	find_holes(look);
+	return 0;
+}
+
+/** As pread(2), but only from memory. @return bytes; 0: not there, or an error */
+static size_t peek(struct damage_look *look, void *data, size_t len, int64_t offset)
+{
+	struct iovec part = {data, len};
+	ssize_t n;
+
+	do
+		n = preadv2(look->fd, &part, 1, offset, look->flags);
+	while (n < 0 && errno == EINTR);
+	/* File systems without this way of asking do not share blocks: the copy has read it all. */
+	if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) && look->flags) {
+		look->flags = 0;
+		return peek(look, data, len, offset);
+	}
+	return n > 0 ? (size_t)n : 0;
+}
+
+static bool is_zero(const uint8_t *data, size_t len)
+{
+	return !data[0] && !memcmp(data, data + 1, len - 1);
+}
+
+/* Raw sound is zeros where it is silent, MPEG-2 is filled up with them. */
+static bool may_be_zero(const char *codec)
+{
+	static const char *const compressed[] = {"aac",  "mp3",   "ac3", "eac3", "flac",
+						 "mp2",  "mpeg4", "vp9", "av1",  "h264",
+						 "hevc"};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(compressed); i++)
+		if (!strcmp(codec, compressed[i]))
+			return false;
+	return true;
+}
+
+static uint64_t unit_size(const uint8_t *data, unsigned int length_bytes)
+{
+	uint64_t size = 0;
+
+	for (unsigned int i = 0; i < length_bytes; i++)
+		size = size << 8 | data[i];
+	return size;
+}
+
+/* A unit of no bytes, or beyond its sample's end, or with the bit that is always 0. Decoders give
+ * up the rest of the picture there. */
+static bool is_bad_unit(const uint8_t *head, unsigned int length_bytes, uint64_t left)
+{
+	uint64_t size = unit_size(head, length_bytes);
+
+	return !size || size > left - length_bytes || (head[length_bytes] & 0x80);
+}
+
+bool damage_is_seen(const char *codec, unsigned int nal_length_bytes, const uint8_t *data,
+		    size_t len, size_t size)
+{
+	size_t at = 0;
+
+	if (!nal_length_bytes)
+		return len >= ZEROS_BYTES && !may_be_zero(codec) && is_zero(data, ZEROS_BYTES);
+	for (int i = 0; i < UNITS_MAX && at < len && len - at > nal_length_bytes; i++) {
+		if (is_bad_unit(data + at, nal_length_bytes, size - at))
+			return true;
+		at += nal_length_bytes + (size_t)unit_size(data + at, nal_length_bytes);
+	}
+	return false;
+}
+
+static bool is_sample_damaged(struct damage_look *look, const struct index_track *t,
+			      const struct index_sample *s)
+{
+	unsigned int length_bytes = t->nal_length_bytes;
+	uint32_t at = 0;
+	uint8_t head[ZEROS_BYTES];
+
+	if (!length_bytes) {
+		size_t want = s->size < sizeof(head) ? s->size : sizeof(head);
+
+		return damage_is_seen(t->codec, 0, head, peek(look, head, want, s->offset), s->size);
+	}
+	for (int i = 0; i < UNITS_MAX && s->size - at > length_bytes; i++) {
+		if (peek(look, head, length_bytes + 1, s->offset + at) <= length_bytes)
+			return false;
+		if (is_bad_unit(head, length_bytes, s->size - at))
+			return true;
+		at += length_bytes + (uint32_t)unit_size(head, length_bytes);
+	}
+	return false;
+}
+
+/* @return whether any sample is damaged */
+static bool look_at_track(struct damage_look *look, struct index_track *t,
+			  const struct copy_track *track, bool with_bytes)
+{
+	bool any = false;
+
+	for (size_t i = track->n_head; i < track->n_samples; i++) {
+		struct index_sample *s = &t->samples[track->numbers[i]];
+
+		s->is_damaged |= (look->n_holes && is_in_hole(look, s)) ||
+				 (with_bytes && is_sample_damaged(look, t, s));
+		any |= s->is_damaged;
+	}
+	return any;
+}
+
+void damage_look_at(struct damage_look *look, const struct media_source *source,
+		    const struct copy_selection *selection, const struct copy_clip *clip)
+{
+	bool with_bytes = !look->is_shared;
+
+	for (size_t k = 0; k < selection->n_tracks; k++) {
+		struct index_track *t = &source->index->tracks[selection->tracks[k]];
+		const struct copy_track *track = clip->tracks, *end = track + clip->movie.n_tracks;
+
+		while (track < end && track->source != t)
+			track++;
+		if (track == end || track->is_spooled || may_be_zero(t->codec))
+			continue;
+		/* The picture comes first, and whatever spoils sound beside it rarely spares it. */
+		if (!look_at_track(look, t, track, with_bytes) && t->is_video)
+			with_bytes = false;
+	}
+}
+
+/* What one clip shows of a damaged track. */
+struct damaged_clip {
+	const struct index_track *track;
+	int64_t start, end; /* of the clip, in the track's ticks */
+	struct {
+		int64_t start, end;
+	} places[PLACES_MAX];
+	size_t n_places;
+	size_t n_good; /* shown samples that are whole, as is a keyframe before them */
+};
+
+static void add_place(struct damaged_clip *d, int64_t from, int64_t to)
+{
+	size_t last = d->n_places < PLACES_MAX ? d->n_places : PLACES_MAX;
+
+	from = from > d->start ? from : d->start;
+	to = to < d->end ? to : d->end;
+	if (from >= to)
+		return;
+	if (last && from <= d->places[last - 1].end + d->track->frame_ticks) {
+		d->places[last - 1].end = to > d->places[last - 1].end ? to : d->places[last - 1].end;
+		return;
+	}
+	if (d->n_places < PLACES_MAX) {
+		d->places[d->n_places].start = from;
+		d->places[d->n_places].end = to;
+	}
+	d->n_places++;
+}
+
+/* The first sample of a track, in decode order, that can matter to a clip. */
+static size_t first_sample(const struct index_track *t, int64_t start)
+{
+	size_t low = 0, high = t->n_sync;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->samples[t->sync[mid]].pts <= start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low > 1 ? t->sync[low - 2] : 0;
+}
+
+/* What lay between a damaged picture and the one before it may be lost altogether. */
+static int64_t damage_start(const struct index_track *t, size_t i)
+{
+	int64_t before = i ? t->samples[i - 1].pts + t->frame_ticks : INT64_MAX;
+
+	return before < t->samples[i].pts ? before : t->samples[i].pts;
+}
+
+static void find_places(struct damaged_clip *d)
+{
+	const struct index_track *t = d->track;
+	int64_t from = INT64_MAX; /* of the damage in this group of pictures */
+	bool is_decodable = false;
+
+	for (size_t i = first_sample(t, d->start);
+	     i < t->n_samples && t->samples[i].dts - t->max_lag < d->end; i++) {
+		const struct index_sample *s = &t->samples[i];
+
+		if (s->is_sync && from != INT64_MAX && !s->is_damaged) {
+			add_place(d, from, s->pts);
+			from = INT64_MAX;
+		}
+		if (s->is_damaged && !t->is_video)
+			add_place(d, s->pts, s->pts + t->frame_ticks);
+		else if (s->is_damaged)
+			from = damage_start(t, i) < from ? damage_start(t, i) : from;
+		is_decodable |= s->is_sync && !s->is_damaged;
+		d->n_good += is_decodable && !s->is_damaged && s->pts < d->end &&
+			     s->pts + t->frame_ticks > d->start;
+	}
+	if (from != INT64_MAX)
+		add_place(d, from, d->end);
+}
+
+static void tell_places(const struct media_source *source, const struct damaged_clip *d,
+			size_t number)
+{
+	const struct index_track *t = d->track;
+	char text[PLACES_MAX * 64] = "";
+	size_t n = d->n_places < PLACES_MAX ? d->n_places : PLACES_MAX, at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%.3f to %.3f s",
+				       i ? ", " : "",
+				       (double)d->places[i].start / t->timescale,
+				       (double)d->places[i].end / t->timescale);
+	listener_warning(source->listener,
+			 "clip %zu: the source is damaged, its %s (stream %u) at %s%s", number,
+			 t->is_video ? "picture" : "sound", t->number, text,
+			 d->n_places > n ? " and later" : "");
+}
+
+static bool has_damage(const struct index_track *t)
+{
+	for (size_t i = 0; i < t->n_samples; i++)
+		if (t->samples[i].is_damaged)
+			return true;
+	return false;
+}
+
+int damage_tell(const struct media_source *source, const struct copy_selection *selection,
+		const struct copy_cut *cuts, size_t n_cuts, struct error *e)
+{
+	uint32_t timescale = index_main(source->index)->timescale;
+
+	for (size_t k = 0; k < selection->n_tracks; k++) {
+		const struct index_track *t = &source->index->tracks[selection->tracks[k]];
+
+		if (!has_damage(t))
+			continue;
+		for (size_t i = 0; i < n_cuts; i++) {
+			struct damaged_clip d = {
+				.track = t,
+				.start = index_rescale(cuts[i].start, t->timescale, timescale),
+				.end = index_rescale(cuts[i].end, t->timescale, timescale)};
+
+			find_places(&d);
+			if (!d.n_good && d.n_places && t == index_main(source->index))
+				return error_set(e, SC_INVALID_MEDIA,
+						 "the upload is damaged: nothing of clip %zu (%.3f "
+						 "to %.3f s) can be decoded",
+						 i + 1, (double)d.start / t->timescale,
+						 (double)d.end / t->timescale);
+			if (d.n_places)
+				tell_places(source, &d, i + 1);
+		}
+	}
+	return 0;
+}
