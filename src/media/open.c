@@ -109,6 +109,24 @@ static int open_edited_mp4(struct media_source *source, const struct mp4_file *f
 	return open_packets(source, false, e);
 }
 
+/* Fragments that are declared and not there; libavformat does not read all that declares them. */
+static int check_fragments(const struct media_source *source, int64_t declared_us, struct error *e)
+{
+	int64_t bound = declared_us / 100 > 1000000 ? declared_us / 100 : 1000000, end = 0;
+
+	for (size_t i = 0; i < source->index->n_tracks; i++) {
+		const struct index_track *t = &source->index->tracks[i];
+		int64_t us = index_ticks_to_us(t->shown_end, t->timescale);
+
+		end = us > end ? us : end;
+	}
+	if (declared_us - end <= bound)
+		return 0;
+	return error_set(e, SC_UPLOAD_INCOMPLETE,
+			 "the upload ends early: it declares fragments of %.3f s and holds %.3f s",
+			 (double)declared_us / 1e6, (double)end / 1e6);
+}
+
 static int open_mp4(struct media_source *source, struct error *e)
 {
 	auto_of(mp4_file) struct mp4_file *file = NULL;
@@ -119,8 +137,10 @@ static int open_mp4(struct media_source *source, struct error *e)
 		return r;
 	if (index_mp4_is_simple(file))
 		return index_from_mp4(file, &input, source->listener, e, &source->index);
-	if (file->is_fragmented || file->is_compressed)
-		return open_packets(source, true, e);
+	if (file->is_fragmented || file->is_compressed) {
+		r = open_packets(source, true, e);
+		return r < 0 ? r : check_fragments(source, mp4_declared_us(&input, file), e);
+	}
 	return open_edited_mp4(source, file, &input, e);
 }
 

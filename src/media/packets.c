@@ -76,6 +76,37 @@ static void pick_streams(struct packet_reader *reader)
 	}
 }
 
+static uint64_t get_le64(const uint8_t *data)
+{
+	uint64_t value = 0;
+
+	for (int i = 7; i >= 0; i--)
+		value = value << 8 | data[i];
+	return value;
+}
+
+/* The properties that an ASF file's header begins with, as a rule; a broadcast's say nothing. */
+static int64_t asf_bytes(const struct packet_reader *reader)
+{
+	static const uint8_t properties[16] = {0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11,
+					       0x8e, 0xe4, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65};
+	uint8_t head[4096];
+	ssize_t len = 0;
+
+	if (av_match_name("asf", reader->input->format->iformat->name))
+		len = file_pread_full(reader->input->fd, head, sizeof(head), 0);
+	for (ssize_t at = 30; at + 104 <= len;) {
+		uint64_t size = get_le64(head + at + 16), bytes = get_le64(head + at + 40);
+
+		if (!memcmp(head + at, properties, sizeof(properties)))
+			return head[at + 88] & 1 || bytes > INT64_MAX ? 0 : (int64_t)bytes;
+		if (size < 24 || size > sizeof(head))
+			break;
+		at += (ssize_t)size;
+	}
+	return 0;
+}
+
 /* AVI and WAV say how long the file is; a recorder that was not ended leaves 0 or the largest. */
 static int64_t riff_bytes(const struct packet_reader *reader)
 {
@@ -98,6 +129,8 @@ static int open_streams(struct packet_reader *reader, struct error *e)
 
 	reader->declared_us = format->duration > 0 ? format->duration : 0;
 	reader->declared_bytes = riff_bytes(reader);
+	if (!reader->declared_bytes)
+		reader->declared_bytes = asf_bytes(reader);
 	pick_streams(reader);
 	/* Containers that describe their streams and tell all times are spared the probing: it
 	 * decodes. */

@@ -24,7 +24,7 @@ struct packet_reader {
 	 * it before the first packet. */
 	bool is_measuring;
 	int64_t declared_us;    /* duration as the header claims it; 0: it says nothing */
-	int64_t declared_bytes; /* the file's size as its header claims it (RIFF); 0: it says
+	int64_t declared_bytes; /* the file's size as its header claims it (RIFF, ASF); 0: it says
 				   nothing */
 };
 

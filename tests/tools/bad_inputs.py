@@ -127,6 +127,23 @@ def large_index():
     return data + bytes(1)
 
 
+def declared_fragments(declare):
+    """A fragmented file that says how long it is, cut in its middle."""
+    data = whole("mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof")
+    at = box(data, b"mvex") - 8
+    if declare == "mehd":
+        new = struct.pack(">I4sII", 16, b"mehd", 0, 6000)
+        put(data, at, number(data, at) + len(new))
+        at += 8
+        put(data, box(data, b"moov") - 8, number(data, box(data, b"moov") - 8) + len(new))
+    else:
+        new = struct.pack(">I4sIIIIIHH", 56, b"sidx", 0, 1, 1000, 0, 0, 0, 2)
+        new += struct.pack(">III", 250000, 3000, 0x90000000) * 2
+        at = box(data, b"moof") - 8
+    data[at:at] = new
+    return cut_off(data, 0.5)
+
+
 def late_capture():
     """A broadcast stream from the middle of a group of pictures on, its clock at 58,000 s."""
     data = whole("ts", "-output_ts_offset", "58000", "-muxdelay", "0")
@@ -144,10 +161,17 @@ ROWS = {
     "zeros-mkv": (lambda: zeroed(whole("mkv"), 0.5, 0.53), COPY, None, "is damaged"),
     "zeros-ts": (lambda: zeroed(whole("ts"), 0.5, 0.53), COPY, None, "is damaged"),
     "mdat-longer": (lambda: longer_mdat(whole("mp4", "-movflags", "+faststart")), BOTH, 6, ""),
+    "stsz-absurd": (lambda: absurd_size(whole(), 60, 0x01000000), BOTH, 6, "outside the file"),
+    "stsz-absurd-key": (lambda: absurd_size(whole(), 50, 0x01000000), BOTH, 6, "outside the file"),
     "chunk-outside": (lambda: moved_chunks(whole(), 140, 1 << 28), BOTH, None, "outside the file"),
     "all-outside": (lambda: moved_chunks(whole(), 0, 1 << 28, 2), EXACT, "UPLOAD_INCOMPLETE", "ends early"),
     "cut-mp4": (lambda: cut_off(whole("mp4", "-movflags", "+faststart"), 0.5), EXACT, "UPLOAD_INCOMPLETE",
                 "ends early"),
+    "cut-mehd": (lambda: declared_fragments("mehd"), EXACT, "UPLOAD_INCOMPLETE", "ends early"),
+    "cut-sidx": (lambda: declared_fragments("sidx"), EXACT, "UPLOAD_INCOMPLETE", "ends early"),
+    "cut-asf": (lambda: cut_off(ffmpeg("a.asf", *PICTURE, *SOUND, "-c:v", "msmpeg4", "-c:a", "wmav2"), 0.5),
+                ("encode",), "UPLOAD_INCOMPLETE", "ends early"),
+    "whole-asf": (lambda: ffmpeg("a.asf"), ("encode",), None, ""),
     "cut-mkv": (lambda: cut_off(whole("mkv"), 0.5), EXACT, "UPLOAD_INCOMPLETE", "ends early"),
     "encv": (lambda: encrypted(whole()), EXACT, "INVALID_MEDIA", "encrypted"),
     "cenc": (piff, EXACT, "INVALID_MEDIA", "encrypted"),

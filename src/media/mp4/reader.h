@@ -101,6 +101,9 @@ int mp4_file_read(const struct mp4_input *input, struct error *e, struct mp4_fil
 void mp4_file_free(struct mp4_file *file);
 SC_DEFINE_AUTO(mp4_file, mp4_file_free)
 
+/** How long a fragmented file says that its fragments are, microseconds; 0: it does not say. */
+int64_t mp4_declared_us(const struct mp4_input *input, const struct mp4_file *file);
+
 /** Whether the first bytes of a file (at least 12) look like this family. */
 bool mp4_is_likely(const uint8_t *head, size_t len);
 
