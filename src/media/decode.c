@@ -56,7 +56,8 @@ int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate)
 
 bool decoder_can_seek(const struct decoder *d)
 {
-	return av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0;
+	return !d->track->is_unpacked &&
+	       av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0;
 }
 
 bool decoder_is_far_before(const struct decoder *d, int64_t time_us)
@@ -202,7 +203,8 @@ static int64_t derived_time(const struct decoder *d, const AVFrame *frame)
 /* Give the frame a time when the container has none. */
 static int64_t time_of(const struct decoder *d, const AVFrame *frame)
 {
-	if (d->track->is_derived && d->track->n_shown && frame->pts == AV_NOPTS_VALUE)
+	if (d->track->is_derived && d->track->n_shown &&
+	    (frame->pts == AV_NOPTS_VALUE || d->track->is_unpacked))
 		return derived_time(d, frame);
 	if (frame->best_effort_timestamp != AV_NOPTS_VALUE)
 		return frame->best_effort_timestamp;

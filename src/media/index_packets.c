@@ -35,7 +35,6 @@ struct scan_track {
 	bool is_clocked;    /* its decode times are the container's, not libavformat's guesses */
 	int64_t max_dts;    /* so far */
 	bool is_behind_damage; /* libavformat has skipped something since the last packet */
-	bool is_packed;     /* two frames of MPEG-4 in one packet */
 	struct packet_order *order; /* owned; NULL: the container tells it */
 	int64_t step;               /* of packets without any time; > 0 */
 	int64_t skipped, padded; /* samples of sound that its coder has put before and behind it */
@@ -75,8 +74,7 @@ static unsigned int nal_length_bytes(const AVCodecParameters *par)
 }
 
 /* Look what the container's keyframes are. */
-static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct scan_track *t,
-			     struct index_sample *s)
+static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct index_sample *s)
 {
 	const AVCodecParameters *par = st->codecpar;
 	unsigned int length_bytes = nal_length_bytes(par);
@@ -84,9 +82,6 @@ static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 
 	if (!s->is_sync || par->codec_type != AVMEDIA_TYPE_VIDEO || packet->size <= 0)
 		return;
-	if (par->codec_id == AV_CODEC_ID_MPEG4)
-		t->is_packed |= keyframe_is_packed_mpeg4(
-			packet->data, (size_t)(packet->size < 512 ? packet->size : 512));
 	if (!length_bytes &&
 	    (par->codec_id == AV_CODEC_ID_H264 || par->codec_id == AV_CODEC_ID_HEVC))
 		return;
@@ -185,12 +180,12 @@ static int scan_add(struct scan *scan, size_t number)
 	s->is_damaged = t->is_behind_damage || is_damaged(scan->reader, number);
 	t->is_behind_damage = false;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
-	look_at_keyframe(st, packet, t, s);
+	look_at_keyframe(st, packet, s);
 	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
 		return error_from_errno(scan->e, -ENOMEM, "reading the upload");
 	note_padding(t, st, packet);
 	keep_head(t, packet, scan->reader->is_annexb[number]);
-	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE;
+	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE || scan->reader->is_packed[number];
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
 	if (packet->flags & AV_PKT_FLAG_DISCARD) {
 		t->hidden_min = t->has_hidden && t->hidden_min < s->pts ? t->hidden_min : s->pts;
@@ -512,13 +507,19 @@ static size_t scan_number(const struct scan *scan, const struct index_track *t)
 }
 
 /* Frames whose time of showing the container has left out get it from their order. */
-static int order_frames(struct scan_track *from, struct index_track *t)
+static int order_frames(const struct scan *scan, size_t number, struct scan_track *from,
+			struct index_track *t)
 {
 	int64_t last;
 	int r;
 
 	if (!from->order)
 		return 0;
+	t->is_unpacked = scan->reader->is_packed[number];
+	if (t->is_unpacked)
+		packet_order_forget(from->order);
+	for (size_t i = 0; i < t->n_samples && t->is_unpacked && !from->is_clocked; i++)
+		t->samples[i].dts = t->samples[i].pts;
 	r = packet_order_apply(from->order, t->samples, from->step);
 	if (r < 0)
 		return r;
@@ -554,7 +555,7 @@ static int add_track(struct scan *scan, size_t number)
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
 	    from->hidden_min <= from->shown_max)
 		t->obstacle = "edited in several parts";
-	r = t->is_video && from->lacks_pts ? order_frames(from, t) : 0;
+	r = t->is_video && from->lacks_pts ? order_frames(scan, number, from, t) : 0;
 	if (r == -ENOMEM)
 		return error_from_errno(scan->e, r, "reading the upload's index");
 	if (t->is_video && from->lacks_pts)
@@ -564,10 +565,10 @@ static int add_track(struct scan *scan, size_t number)
 					      : "with a clock that jumps";
 	if (t->is_video && from->is_fields)
 		t->obstacle = "coded field by field";
-	if (from->is_packed)
+	if (scan->reader->is_packed[number] && !t->is_unpacked)
 		t->obstacle = OBSTACLE_PACKED;
 	r = describe(st, from, t);
-	if (r == 0 && t->is_video && (!is_mov || !from->has_dts))
+	if (r == 0 && t->is_video && (!is_mov || !from->has_dts || t->is_unpacked))
 		r = derive_dts(t);
 	if (r < 0)
 		return error_from_errno(scan->e, r, "reading the upload's index");

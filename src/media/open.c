@@ -127,6 +127,14 @@ static int check_fragments(const struct media_source *source, int64_t declared_u
 			 (double)declared_us / 1e6, (double)end / 1e6);
 }
 
+/* Its samples must be taken apart, which is libav's part. */
+static bool is_packed(const struct media_index *index)
+{
+	const struct index_track *video = index_video(index);
+
+	return video && video->obstacle && !strcmp(video->obstacle, OBSTACLE_PACKED);
+}
+
 static int open_mp4(struct media_source *source, struct error *e)
 {
 	auto_of(mp4_file) struct mp4_file *file = NULL;
@@ -135,8 +143,13 @@ static int open_mp4(struct media_source *source, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (index_mp4_is_simple(file))
-		return index_from_mp4(file, &input, source->listener, e, &source->index);
+	if (index_mp4_is_simple(file)) {
+		r = index_from_mp4(file, &input, source->listener, e, &source->index);
+		if (r < 0 || !is_packed(source->index))
+			return r;
+		index_free(take_ptr(source->index));
+		return open_packets(source, true, e);
+	}
 	if (file->is_fragmented || file->is_compressed) {
 		r = open_packets(source, true, e);
 		return r < 0 ? r : check_fragments(source, mp4_declared_us(&input, file), e);

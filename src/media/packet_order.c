@@ -24,6 +24,7 @@ struct packet_order {
 	int64_t held;     /* MPEG: place of the picture that is not shown yet; -1: none */
 	int64_t next_rank;
 	size_t delay; /* of the decoder by the stream's own word, in frames */
+	bool is_forgotten; /* what the packets say */
 };
 
 static bool is_by_type(enum AVCodecID id)
@@ -56,8 +57,10 @@ int packet_order_open(const AVFormatContext *format, const AVStream *st, struct 
 	enum AVCodecID id = st->codecpar->codec_id;
 
 	*ret = NULL;
-	if (!packet_order_is_hidden(format) ||
-	    (!is_by_type(id) && id != AV_CODEC_ID_H264 && id != AV_CODEC_ID_HEVC))
+	/* MPEG-4 may turn out to be packed, whatever holds it. */
+	if (id != AV_CODEC_ID_MPEG4 &&
+	    (!packet_order_is_hidden(format) ||
+	     (!is_by_type(id) && id != AV_CODEC_ID_H264 && id != AV_CODEC_ID_HEVC)))
 		return 0;
 	order = calloc(1, sizeof(*order));
 	if (!order)
@@ -85,6 +88,11 @@ void packet_order_close(struct packet_order *order)
 	avcodec_free_context(&order->codec);
 	free(order->pictures);
 	free(order);
+}
+
+void packet_order_forget(struct packet_order *order)
+{
+	order->is_forgotten = true;
 }
 
 /* MPEG: what is no B picture waits until the next such one comes. */
@@ -203,7 +211,7 @@ int packet_order_apply(struct packet_order *order, struct index_sample *samples,
 	if (!places || !pts)
 		return -ENOMEM;
 	for (size_t i = 0; i < order->n; i++)
-		is_any_known |= order->pictures[i].is_known;
+		is_any_known |= order->pictures[i].is_known && !order->is_forgotten;
 	/* MPEG's times of B pictures are made up by libavformat, from the dts. */
 	if (is_any_known)
 		show_between(order, places, samples, step, pts);

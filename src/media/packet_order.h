@@ -25,6 +25,12 @@ int packet_order_open(const AVFormatContext *format, const AVStream *st, struct 
 void packet_order_close(struct packet_order *order);
 SC_DEFINE_AUTO(packet_order, packet_order_close)
 
+/**
+ * No time of showing is known: what the packets say is not said of the pictures, which were packed
+ * two into one.
+ */
+void packet_order_forget(struct packet_order *order);
+
 /** Note the next packet of the stream. @return 0, -ENOMEM */
 int packet_order_add(struct packet_order *order, const AVPacket *packet, bool is_idr);
 

@@ -7,6 +7,7 @@
 #include <libavutil/avstring.h>
 
 #include "annexb.h"
+#include "mp4/keyframe.h"
 #include "packet_order.h"
 #include "source.h"
 #include "storyclip/common/file.h"
@@ -173,6 +174,35 @@ static int open_adts(struct packet_reader *reader, size_t number)
 	return r < 0 ? -ENOMEM : 0;
 }
 
+/*
+ * MPEG-4 whose B pictures may be packed. The filter gives one packet for each, and leaves alone what
+ * is not packed; its description no longer says that something is.
+ */
+static int open_unpack(struct packet_reader *reader, size_t number)
+{
+	const AVBitStreamFilter *filter = av_bsf_get_by_name("mpeg4_unpack_bframes");
+	AVStream *st = reader->streams[number];
+	AVBSFContext *bsf;
+	int r;
+
+	if (!filter)
+		return 0; /* then the index finds it packed, and it is refused */
+	if (av_bsf_alloc(filter, &reader->unpack[number]) < 0)
+		return -ENOMEM;
+	bsf = reader->unpack[number];
+	r = avcodec_parameters_copy(bsf->par_in, st->codecpar);
+	if (r == 0) {
+		bsf->time_base_in = st->time_base;
+		r = av_bsf_init(bsf);
+	}
+	if (r == 0 && st->codecpar->extradata_size > 0)
+		reader->is_packed[number] = keyframe_is_packed_mpeg4(
+			st->codecpar->extradata, (size_t)st->codecpar->extradata_size);
+	if (r == 0)
+		r = avcodec_parameters_copy(st->codecpar, bsf->par_out);
+	return r < 0 ? -ENOMEM : 0;
+}
+
 static int open_forms(struct packet_reader *reader, struct error *e)
 {
 	int r = 0;
@@ -182,6 +212,8 @@ static int open_forms(struct packet_reader *reader, struct error *e)
 
 		if (par->codec_id == AV_CODEC_ID_AAC && !par->extradata_size)
 			r = open_adts(reader, i);
+		if (par->codec_id == AV_CODEC_ID_MPEG4)
+			r = open_unpack(reader, i);
 		if (!annexb_is(par))
 			continue;
 		r = annexb_convert_parameters(par);
@@ -209,6 +241,33 @@ static int keep_description(struct packet_reader *reader, size_t number)
 	return 0;
 }
 
+/* So much of a packet is looked through for the words of who has packed it. */
+#define PACKED_WORDS_BYTES 512
+
+/* The word itself goes, too: decoders would look for packed pictures that are there no more. */
+static int unpack_packet(struct packet_reader *reader, size_t number)
+{
+	AVPacket *packet = reader->packet;
+	const int size = packet->size, words = size < PACKED_WORDS_BYTES ? size : PACKED_WORDS_BYTES;
+	int r;
+
+	if (packet->flags & AV_PKT_FLAG_KEY && size > 0 &&
+	    keyframe_is_packed_mpeg4(packet->data, (size_t)words)) {
+		reader->is_packed[number] = true;
+		r = av_packet_make_writable(packet);
+		if (r < 0)
+			return -ENOMEM;
+		keyframe_unmark_packed_mpeg4(packet->data, (size_t)words);
+	}
+	r = av_bsf_send_packet(reader->unpack[number], packet);
+	if (r == 0)
+		r = av_bsf_receive_packet(reader->unpack[number], packet);
+	if (r < 0)
+		return r == AVERROR(ENOMEM) ? -ENOMEM : 0;
+	reader->is_packed[number] |= packet->size != size;
+	return 1;
+}
+
 /** @return 1, 0: the packet holds nothing that MP4 could, -ENOMEM */
 static int convert_packet(struct packet_reader *reader, size_t number)
 {
@@ -220,6 +279,8 @@ static int convert_packet(struct packet_reader *reader, size_t number)
 			    : annexb_convert_packet(reader->packet);
 		return r == -ENOMEM ? r : r == 0;
 	}
+	if (reader->unpack[number])
+		return unpack_packet(reader, number);
 	if (!reader->adts[number])
 		return 1;
 	r = av_bsf_send_packet(reader->adts[number], reader->packet);
@@ -260,6 +321,8 @@ void packet_reader_close(struct packet_reader *reader)
 		return;
 	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++)
 		av_bsf_free(&reader->adts[i]);
+	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++)
+		av_bsf_free(&reader->unpack[i]);
 	av_packet_free(&reader->packet);
 	av_input_close(reader->input);
 	free(reader);

@@ -20,6 +20,9 @@ struct packet_reader {
 	/* How packets come into MP4's form where they have another; NULL, false: as they are. */
 	bool is_annexb[INDEX_MAX_TRACKS];
 	AVBSFContext *adts[INDEX_MAX_TRACKS]; /* owned */
+	/* MPEG-4: a B picture that was packed behind another gets back the packet that stands for it. */
+	AVBSFContext *unpack[INDEX_MAX_TRACKS]; /* owned */
+	bool is_packed[INDEX_MAX_TRACKS];       /* pictures were found packed so far */
 	/* Only the sizes are asked for: pictures that are no keyframes keep the form they have. Set
 	 * it before the first packet. */
 	bool is_measuring;

@@ -38,6 +38,8 @@ static const struct {
 
 static void test_rows(void)
 {
+	uint8_t marked[18] = "\0\0\1\262DivX503b1393p";
+
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
 		struct nal_picture picture;
 
@@ -50,6 +52,9 @@ static void test_rows(void)
 	}
 	CHECK_INT(keyframe_is_packed_mpeg4((const uint8_t *)"\0\0\1\262DivX503b1393p", 18), true);
 	CHECK_INT(keyframe_is_packed_mpeg4((const uint8_t *)"\0\0\1\262DivX503b1393", 17), false);
+	keyframe_unmark_packed_mpeg4(marked, sizeof(marked));
+	CHECK_INT(keyframe_is_packed_mpeg4(marked, sizeof(marked)), false);
+	CHECK_INT(memcmp(marked, "\0\0\1\262DivX503b1393\0", sizeof(marked)), 0);
 }
 
 static void test_random(void)

@@ -142,15 +142,28 @@ void keyframe_read(const char *codec, const uint8_t *data, size_t len, unsigned 
 			readers[i].read(data, len, ret);
 }
 
-/* The writers say so in user data: "DivX503b1393p". */
-bool keyframe_is_packed_mpeg4(const uint8_t *data, size_t len)
+/* The writers say so in user data: "DivX503b1393p". @return the p's place, 0: it is not there */
+static size_t find_packed_mark(const uint8_t *data, size_t len)
 {
 	for (size_t i = 0; i + 5 < len; i++) {
 		if (memcmp(data + i, "DivX", 4) != 0)
 			continue;
 		for (size_t k = i + 4; k < len && k < i + 24 && data[k] > ' '; k++)
 			if (data[k] == 'p')
-				return true;
+				return k;
 	}
-	return false;
+	return 0;
+}
+
+bool keyframe_is_packed_mpeg4(const uint8_t *data, size_t len)
+{
+	return find_packed_mark(data, len) > 0;
+}
+
+void keyframe_unmark_packed_mpeg4(uint8_t *data, size_t len)
+{
+	size_t at = find_packed_mark(data, len);
+
+	if (at)
+		data[at] = '\0';
 }

@@ -22,3 +22,5 @@ void keyframe_read(const char *codec, const uint8_t *data, size_t len, unsigned 
  * two into one sample, as some writers of AVI do: such samples cannot be cut apart.
  */
 bool keyframe_is_packed_mpeg4(const uint8_t *data, size_t len);
+/** Take the word that says so out of them. */
+void keyframe_unmark_packed_mpeg4(uint8_t *data, size_t len);
