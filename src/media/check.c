@@ -84,12 +84,30 @@ static int check_description(const struct check *c, size_t number, const struct 
 	return 0;
 }
 
+/* What a player takes it for, under which name, and whether before others. */
+static int check_kind(const struct check *c, size_t number, const struct mp4_track *track)
+{
+	const struct mp4_out_track *out = &c->movie->tracks[number];
+	uint32_t handler = out->is_video  ? FOURCC('v', 'i', 'd', 'e')
+			   : out->is_text ? FOURCC('s', 'b', 't', 'l')
+					  : FOURCC('s', 'o', 'u', 'n');
+	const char *name = out->name ? out->name : "";
+
+	if (track->handler != handler || strcmp(track->name ? track->name : "", name) != 0 ||
+	    track->flags != (out->flags ? out->flags : MP4_TRACK_ENABLED))
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu is of another kind",
+				 c->name, number + 1);
+	return 0;
+}
+
 static int check_track(const struct check *c, size_t number, const struct mp4_track *track)
 {
 	auto_free struct mp4_sample *samples = NULL;
 	size_t n = 0;
 	int r = check_description(c, number, track);
 
+	if (r == 0)
+		r = check_kind(c, number, track);
 	if (r < 0)
 		return r;
 	r = mp4_track_expand(track, INT32_MAX, &samples, &n);

@@ -43,6 +43,7 @@ struct copy_selection {
 	size_t n_tracks;
 	size_t recoded[INDEX_MAX_TRACKS]; /* sound that is encoded anew */
 	size_t n_recoded;
+	struct spool *texts; /* borrowed; where subtitles go by, if the source has any */
 	bool has_heads; /* of some cut: the picture is encoded anew up to a keyframe */
 };
 

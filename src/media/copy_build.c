@@ -257,6 +257,8 @@ static void describe(const struct index_track *t, struct mp4_out_track *out)
 	out->height = t->height;
 	memcpy(out->language, t->language, sizeof(out->language));
 	out->handler_name = t->handler_name;
+	out->name = t->name;
+	out->flags = index_track_flags(t);
 }
 
 static int build_video(const struct index_track *t, const struct copy_cut *cut,

@@ -5,6 +5,7 @@
 
 #include "damage.h"
 #include "recode.h"
+#include "copy_text.h"
 #include "library.h"
 #include "storyclip/common/hook.h"
 
@@ -100,6 +101,14 @@ static void close_recoder(struct recoder *recoder)
 		library->recoder_close(recoder);
 }
 
+static int open_texts(const struct media_source *source, int dir_fd, struct spool *spool,
+		      struct error *e)
+{
+	int r = source->index->n_texts ? spool_open(spool, dir_fd) : 0;
+
+	return r < 0 ? error_from_errno(e, r, "opening the subtitles' spool") : 0;
+}
+
 static int copy_by_place(struct media_source *source, const struct copy_selection *selection,
 			 struct recoder *recoder, const struct copy_cut *cuts, size_t n_cuts,
 			 char *dropped, struct clip_set *set, struct error *e)
@@ -119,6 +128,9 @@ static int copy_by_place(struct media_source *source, const struct copy_selectio
 		if (r < 0)
 			return error_from_errno(e, r, "preparing clip %zu", i + 1);
 		r = recode(recoder, &cuts[i], (unsigned int)i + 1, &clip, e);
+		if (r == 0)
+			r = copy_text_add(source->index, selection->texts, &cuts[i],
+					  (unsigned int)i + 1, &clip, e);
 		if (r < 0)
 			return r;
 		artifact = copy_clip_artifact(source->index, &cuts[i], &clip, (unsigned int)i + 1,
@@ -212,6 +224,7 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	struct recoder *recoder = NULL;
 	auto_free char *dropped = strdup(source->index->dropped);
 	struct copy_selection selection;
+	struct spool texts = {.fd = -1};
 	struct clip_set set;
 	int r;
 
@@ -222,8 +235,13 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 		selection.has_heads |= cuts[i].has_head;
 	if (r == 0)
 		r = open_recoder(source, &selection, dir_fd, &dropped, e, &recoder);
-	if (r < 0)
+	if (r == 0)
+		r = open_texts(source, dir_fd, &texts, e);
+	if (r < 0) {
+		close_recoder(recoder);
 		return r;
+	}
+	selection.texts = &texts;
 	warn_of_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
@@ -235,6 +253,7 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 		r = damage_tell(source, &selection, cuts, n_cuts, e);
 	clip_set_finish(&set);
 	close_recoder(recoder);
+	spool_close(&texts);
 	if (r == 0 && heads.n_long)
 		listener_warning(
 			source->listener,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "copy_text.h"
 #include "recode.h"
 #include "packets.h"
 #include "storyclip/common/file.h"
@@ -100,6 +101,9 @@ static int begin_clip(struct filler *f, struct filling *filling)
 	unsigned int number = (unsigned int)filling->number + 1;
 	int r = recoder_add(f->recoder, &f->cuts[filling->number], number, &filling->clip, f->e);
 
+	if (r == 0)
+		r = copy_text_add(f->source->index, f->selection->texts, &f->cuts[filling->number],
+				  number, &filling->clip, f->e);
 	if (r == 0)
 		r = clip_file_begin(f->set, movie, number, &filling->file, f->e);
 	if (r < 0)

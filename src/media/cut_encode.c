@@ -13,6 +13,7 @@
 #include "encode_picture.h"
 #include "encode_sound.h"
 #include "encode_spool.h"
+#include "text_track.h"
 #include "storyclip/common/hook.h"
 
 #define FINE_TIMESCALE 90000
@@ -277,11 +278,32 @@ static void tell_damage(const struct encoding *enc, const struct encode_clip *cl
 				 clip->number, start, end, (unsigned long long)n_damaged);
 }
 
+/* What the clip shows of the subtitles, behind all else in the spool. */
+static int add_texts(struct encoding *enc, const struct encode_clip *clip, struct mp4_movie *movie,
+		     struct mp4_out_track *tracks, struct mp4_out_sample **samples, struct error *e)
+{
+	const struct media_index *index = enc->source->index;
+	int64_t start = index_ticks_to_us(clip->start, main_timescale(enc));
+	int64_t end = index_ticks_to_us(clip->end, main_timescale(enc));
+	auto_buf struct buf bytes = BUF_EMPTY;
+	int r = 0;
+
+	for (size_t i = 0; i < index->n_texts && r == 0; i++) {
+		r = text_track_cut(&index->texts[i], start, end, enc->spool.size, &bytes,
+				   &tracks[movie->n_tracks], &samples[i]);
+		movie->n_tracks += r == 0;
+	}
+	if (r == 0)
+		r = spool_write(&enc->spool, bytes.data, bytes.len);
+	return r < 0 ? error_from_errno(e, r, "writing the subtitles of clip %u", clip->number) : 0;
+}
+
 /* Header, payload, check and name of what lies in the spool. */
 static int write_clip(struct encoding *enc, const struct encode_clip *clip, struct error *e)
 {
-	const struct mp4_range range = {.length = enc->spool.size};
+	struct mp4_range range = {0};
 	struct mp4_out_track tracks[INDEX_MAX_TRACKS];
+	struct mp4_out_sample *texts[INDEX_MAX_TEXTS] = {0}; /* owned */
 	struct buf stsds[INDEX_MAX_TRACKS] = {0};
 	struct mp4_movie movie = {.timescale = enc->pictures ? picture_timescale(enc)
 							     : main_timescale(enc),
@@ -297,6 +319,7 @@ static int write_clip(struct encoding *enc, const struct encode_clip *clip, stru
 		.duration_us = index_rescale(clip->end - clip->start, 1000000, main_timescale(enc)),
 		.dropped = enc->source->index->dropped,
 	};
+	size_t n_coded = 0;
 	int r = 0;
 
 	if (enc->pictures) {
@@ -310,6 +333,7 @@ static int write_clip(struct encoding *enc, const struct encode_clip *clip, stru
 		r = sound_track(enc->sounds[i], &stsds[movie.n_tracks], &tracks[movie.n_tracks]);
 		movie.n_tracks++;
 	}
+	n_coded = movie.n_tracks;
 	if (r < 0)
 		error_set(e, r == -ENOMEM ? SC_OUT_OF_MEMORY : SC_INTERNAL,
 			  "clip %u cannot be described as MP4", clip->number);
@@ -317,9 +341,14 @@ static int write_clip(struct encoding *enc, const struct encode_clip *clip, stru
 		r = error_set(e, SC_INVALID_MEDIA, "nothing of clip %u can be decoded",
 			      clip->number);
 	else
+		r = add_texts(enc, clip, &movie, tracks, texts, e);
+	range.length = enc->spool.size;
+	if (r == 0)
 		r = clip_set_add(&enc->set, &movie, enc->spool.fd, &artifact, e);
-	for (size_t i = 0; i < movie.n_tracks; i++)
+	for (size_t i = 0; i < n_coded; i++)
 		buf_finish(&stsds[i]);
+	for (size_t i = 0; i < INDEX_MAX_TEXTS; i++)
+		free(texts[i]);
 	return r;
 }
 

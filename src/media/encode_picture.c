@@ -303,6 +303,8 @@ int picture_track(const struct picture_encoder *p, const struct index_track *fro
 		.width = from->width && !is_own ? from->width : (uint32_t)width << 16,
 		.height = from->height && !is_own ? from->height : (uint32_t)p->codec->height << 16,
 		.handler_name = from->handler_name,
+		.name = from->name,
+		.flags = index_track_flags(from),
 	};
 	if (!is_own || !p->filter->is_upright)
 		memcpy(ret->matrix, from->matrix, sizeof(ret->matrix));

@@ -395,6 +395,8 @@ int sound_track(const struct sound_encoder *s, struct buf *stsd, struct mp4_out_
 		.preroll = 1,
 		.alternate_group = s->track->alternate_group,
 		.handler_name = s->track->handler_name,
+		.name = s->track->name,
+		.flags = index_track_flags(s->track),
 	};
 	memcpy(ret->language, s->track->language, sizeof(ret->language));
 	return 0;

@@ -12,20 +12,9 @@
 #include <libavcodec/avcodec.h>
 
 #include "mp4/writer.h"
+#include "spool.h"
 #include "storyclip/common/macros.h"
 
-struct spool {
-	int fd;
-	int64_t size;
-};
-
-/** A file in the directory that has no name, so that nothing is left over however we end. */
-int spool_open(struct spool *spool, int dir_fd);
-/** Forget what was written; the file stays open for the next clip. */
-int spool_reset(struct spool *spool);
-void spool_close(struct spool *spool);
-/** Zeros up to the next multiple of `block` bytes. */
-int spool_fill(struct spool *spool, int64_t block);
 /**
  * Put the NAL units of a packet with start codes behind the others, each behind its length.
  * @param length_bytes  of that length: 1, 2 or 4

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "mp4/nal.h"
+#include "mp4/writer.h"
 #include "source.h"
+#include "text_track.h"
 
 const struct index_track *index_video(const struct media_index *index)
 {
@@ -286,6 +288,26 @@ int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t 
 	return track->shown_start < track->shown_end ? 0 : -ENODATA;
 }
 
+void index_enable_sound(struct media_index *index)
+{
+	struct index_track *first = NULL;
+
+	for (size_t i = 0; i < index->n_tracks; i++) {
+		if (index->tracks[i].is_video)
+			continue;
+		if (!index->tracks[i].is_disabled)
+			return;
+		first = first ? first : &index->tracks[i];
+	}
+	if (first)
+		first->is_disabled = false;
+}
+
+uint32_t index_track_flags(const struct index_track *track)
+{
+	return track->is_disabled && !track->is_video ? MP4_TRACK_DISABLED : MP4_TRACK_ENABLED;
+}
+
 void index_track_finish(struct index_track *track)
 {
 	free(track->samples);
@@ -293,6 +315,7 @@ void index_track_finish(struct index_track *track)
 	free(track->shown);
 	free(track->stsd);
 	free(track->handler_name);
+	free(track->name);
 	memset(track, 0, sizeof(*track));
 }
 
@@ -302,7 +325,10 @@ void index_free(struct media_index *index)
 		return;
 	for (size_t i = 0; i < index->n_tracks; i++)
 		index_track_finish(&index->tracks[i]);
+	for (size_t i = 0; i < index->n_texts; i++)
+		text_track_finish(&index->texts[i]);
 	free(index->tracks);
+	free(index->texts);
 	free(index->dropped);
 	free(index);
 }

@@ -19,6 +19,7 @@
 /* More than a day of picture and sound; the index then takes 400 MB. */
 #define INDEX_MAX_SAMPLES 10000000
 #define INDEX_MAX_TRACKS  64
+#define INDEX_MAX_TEXTS   16
 
 /* Why a copyable codec is not copyable: frames of MPEG-4 packed two into one sample. */
 #define OBSTACLE_PACKED "with two frames packed into one"
@@ -63,16 +64,22 @@ struct index_track {
 	uint8_t *stsd;       /* owned; as mp4_out_track.stsd */
 	size_t stsd_len;
 	uint32_t frame_ticks; /* usual duration of a sample, > 0 */
+	bool is_disabled; /* a player begins with another track of its kind */
 	uint16_t alternate_group;
 	int32_t matrix[9];
 	uint32_t width, height; /* 16.16, presented size before rotation */
 	char language[4];
 	char *handler_name; /* owned; may be NULL */
+	char *name;         /* owned; may be NULL: what people call it */
 };
+
+struct text_track;
 
 struct media_index {
 	struct index_track *tracks; /* owned; the kept ones: at most one video, it comes first */
 	size_t n_tracks;
+	struct text_track *texts; /* owned; subtitles that are text, beside a picture */
+	size_t n_texts;           /* with n_tracks at most INDEX_MAX_TRACKS */
 	bool is_packets; /* found by libavformat: bytes are fetched as packets, not by place */
 	uint32_t creation_time; /* seconds since 1904, 0 unknown */
 	char *dropped;          /* owned; JSON array of strings: streams that are left out */
@@ -112,6 +119,11 @@ int index_track_complete(struct index_track *track, int64_t last_ticks, int64_t 
 /** Add a track's name to the JSON array that is being made: `"stream 2: subtitle (tx3g)"`. */
 void index_add_dropped(struct buf *json, unsigned int number, const char *kind, const char *codec);
 
+/** Where several sounds are there, some one is played: the first, if the source says of none. */
+void index_enable_sound(struct media_index *index);
+/** The flags of tkhd for a track. */
+uint32_t index_track_flags(const struct index_track *track);
+
 void index_track_finish(struct index_track *track);
 void index_free(struct media_index *index);
 SC_DEFINE_AUTO(media_index, index_free)
@@ -122,6 +134,15 @@ void index_note_picture(struct index_sample *s, const struct nal_picture *pictur
 
 struct mp4_file;
 struct mp4_input;
+struct mp4_track;
+/**
+ * The subtitles of a track, if it is such: read, completed and added to the index.
+ * @param delay_us    presented time of media_time, which is in the track's ticks
+ * @return 1 added, 0 not of this kind, too large or damaged, or a negative errno
+ */
+int index_add_mp4_text(struct media_index *index, const struct mp4_track *t, unsigned int number,
+		       const struct mp4_input *input, int64_t delay_us, int64_t media_time,
+		       struct error *e);
 /** Whether sample tables tell all: not fragmented, each track presented by one part at most. */
 bool index_mp4_is_simple(const struct mp4_file *file);
 /** From sample tables. Samples whose bytes lie outside the file are left out, with a warning;

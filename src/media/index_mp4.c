@@ -13,6 +13,7 @@
 #include "mp4/keyframe.h"
 #include "mp4/reader.h"
 #include "source.h"
+#include "text_track.h"
 
 #define HANDLER_VIDEO FOURCC('v', 'i', 'd', 'e')
 #define HANDLER_SOUND FOURCC('s', 'o', 'u', 'n')
@@ -348,6 +349,7 @@ static int fill_track(struct build *b, const struct mp4_track *t, struct index_t
 	track->nal_length_bytes = info.nal_length_bytes;
 	track->timescale = t->timescale;
 	track->alternate_group = t->alternate_group;
+	track->is_disabled = !(t->flags & TKHD_ENABLED);
 	memcpy(track->matrix, t->matrix, sizeof(track->matrix));
 	track->width = t->width;
 	track->height = t->height;
@@ -355,6 +357,11 @@ static int fill_track(struct build *b, const struct mp4_track *t, struct index_t
 	if (t->handler_name) {
 		track->handler_name = strdup(t->handler_name);
 		if (!track->handler_name)
+			return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
+	}
+	if (t->name) {
+		track->name = strdup(t->name);
+		if (!track->name)
 			return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
 	}
 	if (!track->is_copyable)
@@ -398,6 +405,25 @@ static int add_track(struct build *b, const struct mp4_track *t)
 	return r < 0 ? r : 1;
 }
 
+/* @return as index_add_mp4_text() */
+static int add_text(struct build *b, size_t number)
+{
+	const struct mp4_track *t = &b->file->tracks[number];
+	struct edit_part part;
+
+	if (!t->timescale || b->index->n_tracks + b->index->n_texts >= INDEX_MAX_TRACKS)
+		return 0;
+	part = read_edits(b->file, t);
+	return index_add_mp4_text(b->index, t, (unsigned int)number, b->input,
+				  index_ticks_to_us(part.delay, t->timescale), part.media_time,
+				  b->e);
+}
+
+static bool is_sound(const struct mp4_track *t)
+{
+	return t->handler == HANDLER_SOUND && t->timescale && t->n_samples;
+}
+
 static int add_tracks(struct build *b, struct buf *dropped)
 {
 	const struct mp4_track *video = pick_video(b->file);
@@ -412,8 +438,9 @@ static int add_tracks(struct build *b, struct buf *dropped)
 		if (t == video)
 			continue;
 		r = 0;
-		if (t->handler == HANDLER_SOUND && t->timescale && t->n_samples &&
-		    b->index->n_tracks < INDEX_MAX_TRACKS)
+		if (!is_sound(t))
+			r = add_text(b, i);
+		else if (b->index->n_tracks + b->index->n_texts < INDEX_MAX_TRACKS)
 			r = add_track(b, t);
 		if (r < 0)
 			return r;
@@ -441,7 +468,8 @@ int index_from_mp4(const struct mp4_file *file, const struct mp4_input *input,
 	if (!index)
 		return error_from_errno(e, -ENOMEM, "reading the upload's index");
 	index->tracks = calloc(INDEX_MAX_TRACKS + 1, sizeof(*index->tracks));
-	if (!index->tracks)
+	index->texts = calloc(INDEX_MAX_TEXTS, sizeof(*index->texts));
+	if (!index->tracks || !index->texts)
 		return error_from_errno(e, -ENOMEM, "reading the upload's index");
 	index->creation_time = file->creation_time;
 	index->zero_timescale = 1;

@@ -13,6 +13,7 @@
 #include <libavutil/pixdesc.h>
 
 #include "damage.h"
+#include "index_text.h"
 #include "mp4/entry.h"
 #include "mp4/keyframe.h"
 #include "packet_order.h"
@@ -21,6 +22,9 @@
 
 /* A step of the clock beyond it is no pause. */
 #define CLOCK_GAP_SECONDS 10
+
+/* Of tkhd: one of these sounds is played, as libavformat writes it. */
+#define SOUND_GROUP 1
 
 struct scan_track {
 	struct index_sample *samples; /* owned; pts in the stream's own ticks */
@@ -49,6 +53,7 @@ struct scan {
 	struct error *e;
 	struct media_index *index;
 	struct scan_track tracks[INDEX_MAX_TRACKS];
+	struct text_track texts[INDEX_MAX_TEXTS]; /* owned; of the reader's */
 	bool is_edited; /* an MP4 presented in several parts: they may lie anywhere */
 	size_t n_samples;
 	int64_t bytes;
@@ -471,12 +476,12 @@ static int describe(const AVStream *st, const struct scan_track *from, struct in
 	snprintf(t->codec, sizeof(t->codec), "%s", avcodec_get_name(id));
 	if (tag && strlen(tag->value) == 3 && strspn(tag->value, "abcdefghijklmnopqrstuvwxyz") == 3)
 		memcpy(t->language, tag->value, sizeof(t->language));
-	tag = av_dict_get(st->metadata, "handler_name", NULL, 0);
-	if (tag) {
-		t->handler_name = strndup(tag->value, 255);
-		if (!t->handler_name)
-			return -ENOMEM;
-	}
+	if (index_tag_copy(st, "title", &t->name) < 0 ||
+	    index_tag_copy(st, "handler_name", &t->handler_name) < 0 ||
+	    (!t->handler_name && index_tag_copy(st, "title", &t->handler_name) < 0))
+		return -ENOMEM;
+	t->is_disabled = !(st->disposition & AV_DISPOSITION_DEFAULT);
+	t->alternate_group = t->is_video ? 0 : SOUND_GROUP;
 	r = t->is_video ? describe_video(st, t, &stsd) : describe_sound(st, from, t, &stsd);
 	if (r == -ENOMEM)
 		return r;
@@ -640,6 +645,13 @@ static int check_end(struct scan *scan)
 
 		end = us > end ? us : end;
 	}
+	/* What is said last may outlast what is seen. */
+	for (size_t i = 0; i < scan->index->n_texts; i++) {
+		const struct text_track *t = &scan->index->texts[i];
+
+		if (t->n_cues && t->cues[t->n_cues - 1].end > end)
+			end = t->cues[t->n_cues - 1].end;
+	}
 	end += index_ticks_to_us(scan->index->zero, scan->index->zero_timescale);
 	if (scan->reader->declared_bytes > scan->reader->input->size && !declared) {
 		/* The rest would last as long as so many bytes do here. */
@@ -658,6 +670,46 @@ static int check_end(struct scan *scan)
 	return 0;
 }
 
+static int on_text(void *context, size_t number, const AVPacket *packet)
+{
+	struct scan *scan = context;
+
+	return index_text_add(&scan->texts[number], scan->reader->texts[number], packet);
+}
+
+static int open_texts(struct scan *scan)
+{
+	struct packet_reader *reader = scan->reader;
+
+	for (size_t i = 0; i < reader->n_texts; i++)
+		if (index_text_open(reader->texts[i], &scan->texts[i]) < 0)
+			return error_from_errno(scan->e, -ENOMEM, "reading the upload");
+	reader->text_found = on_text;
+	reader->text_context = scan;
+	return 0;
+}
+
+/* Onto the presented time line, and into the index. */
+static int add_texts(struct scan *scan)
+{
+	struct media_index *index = scan->index;
+	int64_t zero = index_ticks_to_us(index->zero, index->zero_timescale);
+
+	for (size_t i = 0; i < scan->reader->n_texts; i++) {
+		struct text_track *text = &scan->texts[i];
+
+		if (!index_video(index) || index->n_tracks + index->n_texts >= INDEX_MAX_TRACKS)
+			continue;
+		if (text_track_complete(text, zero) < 0)
+			return error_from_errno(scan->e, -ENOMEM, "reading the upload's subtitles");
+		if (text->is_too_large)
+			continue;
+		index->texts[index->n_texts++] = *text;
+		*text = (struct text_track){0};
+	}
+	return 0;
+}
+
 static int list_dropped(struct scan *scan)
 {
 	const AVFormatContext *format = scan->reader->input->format;
@@ -669,6 +721,8 @@ static int list_dropped(struct scan *scan)
 
 		for (size_t k = 0; k < scan->index->n_tracks; k++)
 			is_kept |= scan->index->tracks[k].number == i;
+		for (size_t k = 0; k < scan->index->n_texts; k++)
+			is_kept |= scan->index->texts[k].number == i;
 		if (!is_kept)
 			index_add_dropped(&dropped, i, kind_of(st),
 					  avcodec_get_name(st->codecpar->codec_id));
@@ -758,7 +812,9 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 
 	if (index)
 		index->tracks = calloc(INDEX_MAX_TRACKS + 1, sizeof(*index->tracks));
-	if (!index || !scan || !index->tracks)
+	if (index)
+		index->texts = calloc(INDEX_MAX_TEXTS, sizeof(*index->texts));
+	if (!index || !scan || !index->tracks || !index->texts)
 		return error_from_errno(e, -ENOMEM, "reading the upload's index");
 	index->is_packets = true;
 	r = packet_reader_open(fd, listener, e, &reader);
@@ -767,13 +823,19 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 	reader->is_measuring = true;
 	*scan = (struct scan){.reader = reader, .listener = listener, .e = e, .index = index,
 			      .is_edited = !is_length_checked};
-	r = scan_packets(scan);
+	r = open_texts(scan);
+	if (r == 0)
+		r = scan_packets(scan);
 	if (r == 0)
 		r = make_tracks(scan);
+	if (r == 0)
+		r = add_texts(scan);
 	if (r == 0 && is_length_checked)
 		r = check_end(scan);
 	if (r == 0)
 		r = list_dropped(scan);
+	for (size_t i = 0; i < INDEX_MAX_TEXTS; i++)
+		text_track_finish(&scan->texts[i]);
 	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++) {
 		free(scan->tracks[i].samples);
 		packet_order_close(scan->tracks[i].order);

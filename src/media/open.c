@@ -11,6 +11,7 @@
 #include "mp4/reader.h"
 #include "plan.h"
 #include "source.h"
+#include "text_track.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 
@@ -135,6 +136,26 @@ static bool is_packed(const struct media_index *index)
 	return video && video->obstacle && !strcmp(video->obstacle, OBSTACLE_PACKED);
 }
 
+/* libavformat does not read what people call a track; its streams are in the order of the tracks. */
+static int take_name(const struct mp4_file *file, unsigned int number, char **ret)
+{
+	if (*ret || number >= file->n_tracks || !file->tracks[number].name)
+		return 0;
+	*ret = strdup(file->tracks[number].name);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int take_names(struct media_index *index, const struct mp4_file *file, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < index->n_tracks && r == 0; i++)
+		r = take_name(file, index->tracks[i].number, &index->tracks[i].name);
+	for (size_t i = 0; i < index->n_texts && r == 0; i++)
+		r = take_name(file, index->texts[i].number, &index->texts[i].name);
+	return r < 0 ? error_from_errno(e, r, "reading the upload's index") : 0;
+}
+
 static int open_mp4(struct media_source *source, struct error *e)
 {
 	auto_of(mp4_file) struct mp4_file *file = NULL;
@@ -148,13 +169,15 @@ static int open_mp4(struct media_source *source, struct error *e)
 		if (r < 0 || !is_packed(source->index))
 			return r;
 		index_free(take_ptr(source->index));
-		return open_packets(source, true, e);
-	}
-	if (file->is_fragmented || file->is_compressed) {
 		r = open_packets(source, true, e);
-		return r < 0 ? r : check_fragments(source, mp4_declared_us(&input, file), e);
+	} else if (file->is_fragmented || file->is_compressed) {
+		r = open_packets(source, true, e);
+		if (r == 0)
+			r = check_fragments(source, mp4_declared_us(&input, file), e);
+	} else {
+		r = open_edited_mp4(source, file, &input, e);
 	}
-	return open_edited_mp4(source, file, &input, e);
+	return r < 0 ? r : take_names(source->index, file, e);
 }
 
 static int open_index(struct media_source *source, struct error *e)
@@ -215,6 +238,7 @@ int media_open(int fd, const struct media_listener *listener, struct error *e,
 		r = check_pixels(source, e);
 	if (r < 0)
 		return r;
+	index_enable_sound(source->index);
 	*ret = take_ptr(source);
 	return 0;
 }

@@ -56,12 +56,25 @@ static bool is_probing_needed(const struct packet_reader *reader)
 	return !reader->n_streams;
 }
 
+static bool is_text(const AVStream *st)
+{
+	static const enum AVCodecID texts[] = {AV_CODEC_ID_MOV_TEXT, AV_CODEC_ID_SUBRIP,
+					       AV_CODEC_ID_TEXT, AV_CODEC_ID_WEBVTT,
+					       AV_CODEC_ID_ASS};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(texts); i++)
+		if (st->codecpar->codec_id == texts[i])
+			return st->codecpar->codec_type == AVMEDIA_TYPE_SUBTITLE &&
+			       st->time_base.num > 0 && st->time_base.den > 0;
+	return false;
+}
+
 static void pick_streams(struct packet_reader *reader)
 {
 	AVFormatContext *format = reader->input->format;
 	AVStream *video = pick_video(format);
 
-	reader->n_streams = 0;
+	reader->n_streams = reader->n_texts = 0;
 	if (video)
 		reader->streams[reader->n_streams++] = video;
 	for (unsigned int i = 0; i < format->nb_streams; i++) {
@@ -71,6 +84,10 @@ static void pick_streams(struct packet_reader *reader)
 		if (st->codecpar->codec_type == AVMEDIA_TYPE_AUDIO &&
 		    reader->n_streams < INDEX_MAX_TRACKS) {
 			reader->streams[reader->n_streams++] = st;
+			is_kept = true;
+		}
+		if (video && is_text(st) && reader->n_texts < INDEX_MAX_TEXTS) {
+			reader->texts[reader->n_texts++] = st;
 			is_kept = true;
 		}
 		st->discard = is_kept ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
@@ -328,6 +345,14 @@ void packet_reader_close(struct packet_reader *reader)
 	free(reader);
 }
 
+static int tell_text(const struct packet_reader *reader)
+{
+	for (size_t i = 0; i < reader->n_texts && reader->text_found; i++)
+		if (reader->texts[i]->index == reader->packet->stream_index)
+			return reader->text_found(reader->text_context, i, reader->packet);
+	return 0;
+}
+
 int packet_reader_next(struct packet_reader *reader, size_t *ret_track, struct error *e)
 {
 	for (;;) {
@@ -344,6 +369,9 @@ int packet_reader_next(struct packet_reader *reader, size_t *ret_track, struct e
 					     (long long)reader->input->offset);
 			return 0;
 		}
+		r = tell_text(reader);
+		if (r < 0)
+			return error_from_errno(e, r, "reading the upload");
 		for (size_t i = 0; i < reader->n_streams; i++)
 			if (reader->streams[i]->index == reader->packet->stream_index) {
 				r = convert_packet(reader, i);

@@ -17,6 +17,12 @@ struct packet_reader {
 	/* The kept streams: at most one video, it comes first. */
 	AVStream *streams[INDEX_MAX_TRACKS];
 	size_t n_streams;
+	/* Subtitles that are text: told by the way, they are no packets of clips. */
+	AVStream *texts[INDEX_MAX_TEXTS];
+	size_t n_texts;
+	/* Optional. @return 0 or -ENOMEM */
+	int (*text_found)(void *context, size_t number, const AVPacket *packet);
+	void *text_context;
 	/* How packets come into MP4's form where they have another; NULL, false: as they are. */
 	bool is_annexb[INDEX_MAX_TRACKS];
 	AVBSFContext *adts[INDEX_MAX_TRACKS]; /* owned */

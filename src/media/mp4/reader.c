@@ -414,12 +414,32 @@ static int parse_tkhd(struct parser *p, struct span box)
 	return 0;
 }
 
+static int parse_name(struct parser *p, struct span box)
+{
+	size_t len = strnlen((const char *)box.data, box.len);
+
+	if (!len || len > 255 || p->track->name)
+		return 0;
+	p->track->name = strndup((const char *)box.data, len);
+	return p->track->name ? 0 : -ENOMEM;
+}
+
+/* Nothing here is needed: what cannot be read is not there. */
+static int parse_udta(struct parser *p, struct span box)
+{
+	static const struct box_rule rules[] = {{FOURCC('n', 'a', 'm', 'e'), parse_name}};
+	int r = parse_boxes(p, box, rules, SC_ARRAY_SIZE(rules));
+
+	return r == -EBADMSG ? 0 : r;
+}
+
 static int parse_trak(struct parser *p, struct span box)
 {
 	static const struct box_rule rules[] = {
 		{FOURCC('t', 'k', 'h', 'd'), parse_tkhd},
 		{FOURCC('e', 'd', 't', 's'), parse_edts},
 		{FOURCC('m', 'd', 'i', 'a'), parse_mdia},
+		{FOURCC('u', 'd', 't', 'a'), parse_udta},
 	};
 	struct mp4_file *file = p->file;
 
@@ -566,6 +586,7 @@ void mp4_file_free(struct mp4_file *file)
 		return;
 	for (size_t i = 0; i < file->n_tracks; i++) {
 		free(file->tracks[i].handler_name);
+		free(file->tracks[i].name);
 		free(file->tracks[i].edits);
 	}
 	free(file->tracks);

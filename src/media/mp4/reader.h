@@ -52,6 +52,7 @@ struct mp4_track {
 	uint32_t timescale;     /* 0: the track is broken */
 	char language[4];       /* ISO 639-2, "" unknown */
 	char *handler_name;     /* owned; NULL when there is none */
+	char *name;             /* owned; of udta; NULL when there is none */
 	struct mp4_edit *edits; /* owned */
 	size_t n_edits;
 	bool is_external; /* its samples lie in another file */

@@ -248,6 +248,8 @@ static void put_minf(struct header_state *state, struct buf *b, const struct mp4
 	if (t->is_video) {
 		box = box_begin_full(b, "vmhd", 0, 1);
 		put_zeros(b, 8);
+	} else if (t->is_text) {
+		box = box_begin_full(b, "nmhd", 0, 0);
 	} else {
 		box = box_begin_full(b, "smhd", 0, 0);
 		put_zeros(b, 4);
@@ -304,10 +306,12 @@ static void put_mdia(struct header_state *state, struct buf *b, const struct mp4
 	box_end(b, box);
 
 	if (!name)
-		name = t->is_video ? "VideoHandler" : "SoundHandler";
+		name = t->is_video  ? "VideoHandler"
+		       : t->is_text ? "SubtitleHandler"
+				    : "SoundHandler";
 	box = box_begin_full(b, "hdlr", 0, 0);
 	put_be32(b, 0);
-	buf_add(b, t->is_video ? "vide" : "soun", 4);
+	buf_add(b, t->is_video ? "vide" : t->is_text ? "sbtl" : "soun", 4);
 	put_zeros(b, 12);
 	buf_add(b, name, strlen(name) + 1);
 	box_end(b, box);
@@ -330,7 +334,7 @@ static void put_tkhd(struct header_state *state, struct buf *b, const struct mp4
 {
 	uint64_t duration = track_duration(state, t);
 	bool is_long = duration > UINT32_MAX;
-	size_t box = box_begin_full(b, "tkhd", is_long, t->flags ? t->flags : 3);
+	size_t box = box_begin_full(b, "tkhd", is_long, t->flags ? t->flags : MP4_TRACK_ENABLED);
 
 	put_zeros(b, is_long ? 16 : 8);
 	put_be32(b, id);
@@ -342,7 +346,7 @@ static void put_tkhd(struct header_state *state, struct buf *b, const struct mp4
 	put_zeros(b, 8);
 	put_be16(b, 0); /* layer */
 	put_be16(b, t->alternate_group);
-	put_be16(b, t->is_video ? 0 : 0x100); /* volume */
+	put_be16(b, t->is_video || t->is_text ? 0 : 0x100); /* volume */
 	put_be16(b, 0);
 	put_matrix(b, t->matrix);
 	put_be32(b, t->width);
@@ -383,6 +387,20 @@ static void put_elst(struct header_state *state, struct buf *b, const struct mp4
 	box_end(b, edts);
 }
 
+/* As QuickTime and libavformat have it: the bare text, without an end. */
+static void put_name(struct buf *b, const struct mp4_out_track *t)
+{
+	size_t udta, box;
+
+	if (!t->name || !t->name[0])
+		return;
+	udta = box_begin(b, "udta");
+	box = box_begin(b, "name");
+	buf_add(b, t->name, strlen(t->name));
+	box_end(b, box);
+	box_end(b, udta);
+}
+
 static void put_track(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
 		      uint32_t id)
 {
@@ -392,6 +410,7 @@ static void put_track(struct header_state *state, struct buf *b, const struct mp
 	put_tkhd(state, b, t, id);
 	put_elst(state, b, t, shift);
 	put_mdia(state, b, t, shift);
+	put_name(b, t);
 	box_end(b, trak);
 }
 

@@ -24,6 +24,10 @@
 /* What block-sharing file systems need: a byte keeps its place modulo this. */
 #define MP4_BLOCK 4096
 
+/* Flags of tkhd: a player begins with the enabled ones of several tracks. */
+#define MP4_TRACK_ENABLED  3u
+#define MP4_TRACK_DISABLED 2u
+
 /** One sample, in decode order within its track. Times in the track's timescale, any origin. */
 struct mp4_out_sample {
 	int64_t dts;    /* rises from sample to sample */
@@ -34,7 +38,8 @@ struct mp4_out_sample {
 };
 
 struct mp4_out_track {
-	bool is_video; /* else sound */
+	bool is_video; /* else sound, or */
+	bool is_text;  /* subtitles, "tx3g" */
 	uint32_t timescale;
 	/* The content of stsd after its version and flags: entry count and entries. Borrowed. */
 	const uint8_t *stsd;
@@ -50,11 +55,12 @@ struct mp4_out_track {
 	unsigned int preroll; /* sound whose packet n needs so many before it first (AAC: 1): marked
 			       * by sgpd "roll"; 0: none */
 	uint16_t alternate_group;
-	uint32_t flags;           /* of tkhd; 0 means enabled, in movie and preview */
+	uint32_t flags;           /* of tkhd; 0 means MP4_TRACK_ENABLED */
 	int32_t matrix[9];        /* of tkhd; all 0 means upright */
 	uint32_t width, height;   /* of tkhd, 16.16 */
 	char language[4];         /* ISO 639-2, "" means "und" */
 	const char *handler_name; /* borrowed; NULL: a fitting one */
+	const char *name;         /* borrowed; what people call it: udta/name; NULL: no box */
 };
 
 /** Bytes of the source, laid into mdat one range behind the other. */
