@@ -303,6 +303,19 @@ void index_enable_sound(struct media_index *index)
 		first->is_disabled = false;
 }
 
+int64_t index_texts_end(const struct media_index *index)
+{
+	int64_t end = 0;
+
+	for (size_t i = 0; i < index->n_texts; i++) {
+		const struct text_track *t = &index->texts[i];
+
+		if (t->n_cues && t->cues[t->n_cues - 1].end > end)
+			end = t->cues[t->n_cues - 1].end;
+	}
+	return end;
+}
+
 uint32_t index_track_flags(const struct index_track *track)
 {
 	return track->is_disabled && !track->is_video ? MP4_TRACK_DISABLED : MP4_TRACK_ENABLED;

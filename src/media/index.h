@@ -121,6 +121,8 @@ void index_add_dropped(struct buf *json, unsigned int number, const char *kind, 
 
 /** Where several sounds are there, some one is played: the first, if the source says of none. */
 void index_enable_sound(struct media_index *index);
+/** When the last subtitle ends, in microseconds; 0 without any. */
+int64_t index_texts_end(const struct media_index *index);
 /** The flags of tkhd for a track. */
 uint32_t index_track_flags(const struct index_track *track);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The subtitles of an MP4 whose sample tables tell all: their samples are small, and read at once. */
+/* The subtitles of an MP4 whose sample tables tell all: their samples are small, and read at once.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,6 @@
 #define TKHD_ENABLED     1u
 /* A box with its data reference; behind it all that the entry says. */
 #define ENTRY_HEADER 16
-/* Text of 65,535 bytes and its styles. */
-#define SAMPLE_MAX (1 << 20)
 
 /* Chapters are texts too; those of them that come as tx3g are not enabled. */
 static bool is_subtitle(const struct mp4_track *t)
@@ -25,8 +24,10 @@ static bool is_subtitle(const struct mp4_track *t)
 
 	for (size_t i = 0; i < t->n_edits; i++)
 		n_parts += t->edits[i].media_time >= 0;
-	return t->codec == CODEC_TX3G && t->n_entries == 1 && t->entry_len > ENTRY_HEADER &&
-	       n_parts <= 1 && t->timescale && !t->is_external &&
+	return t->codec == CODEC_TX3G && t->n_entries == 1 &&
+	       t->entry_len >= ENTRY_HEADER + TEXT_BODY_MIN &&
+	       t->entry_len <= ENTRY_HEADER + TEXT_BODY_MAX && n_parts <= 1 && t->timescale &&
+	       !t->is_external &&
 	       (t->handler == HANDLER_SUBTITLE ||
 		(t->handler == HANDLER_TEXT && (t->flags & TKHD_ENABLED)));
 }
@@ -57,12 +58,13 @@ static int read_cue(const struct mp4_track *t, const struct mp4_sample *s,
 		    const struct mp4_input *input, int64_t delay_us, int64_t media_time,
 		    struct text_track *text)
 {
-	int64_t start = delay_us + index_ticks_to_us(s->pts - media_time, t->timescale);
-	int64_t end = delay_us + index_ticks_to_us(s->pts + s->duration - media_time, t->timescale);
+	int64_t start = index_ticks_to_us(s->pts - media_time, t->timescale);
+	int64_t end = index_ticks_to_us(s->pts + s->duration - media_time, t->timescale);
 	auto_free uint8_t *data = NULL;
 	ssize_t n;
 
-	if (s->size <= 2 || s->size > SAMPLE_MAX || s->offset < 0 ||
+	if (__builtin_add_overflow(start, delay_us, &start) ||
+	    __builtin_add_overflow(end, delay_us, &end) || s->size <= 2 || s->offset < 0 ||
 	    s->offset > input->size_bytes - s->size)
 		return 0;
 	data = malloc(s->size);
@@ -80,7 +82,7 @@ int index_add_mp4_text(struct media_index *index, const struct mp4_track *t, uns
 {
 	struct text_track *text = &index->texts[index->n_texts];
 	auto_free struct mp4_sample *samples = NULL;
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 	int r;
 
 	if (!is_subtitle(t) || !index_video(index) || index->n_texts == INDEX_MAX_TEXTS ||
@@ -89,8 +91,12 @@ int index_add_mp4_text(struct media_index *index, const struct mp4_track *t, uns
 	index->n_texts++; /* from here on index_free() knows of it */
 	text->number = number;
 	r = describe(t, text);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = read_cue(t, &samples[i], input, delay_us, media_time, text);
+	for (size_t i = 0; i < n && r == 0 && !text->is_too_large; i++) {
+		bytes += samples[i].size;
+		text->is_too_large = bytes > TEXT_MAX_BYTES;
+		if (!text->is_too_large)
+			r = read_cue(t, &samples[i], input, delay_us, media_time, text);
+	}
 	if (r == 0)
 		r = text_track_complete(text, 0);
 	if (r < 0)

@@ -646,12 +646,8 @@ static int check_end(struct scan *scan)
 		end = us > end ? us : end;
 	}
 	/* What is said last may outlast what is seen. */
-	for (size_t i = 0; i < scan->index->n_texts; i++) {
-		const struct text_track *t = &scan->index->texts[i];
-
-		if (t->n_cues && t->cues[t->n_cues - 1].end > end)
-			end = t->cues[t->n_cues - 1].end;
-	}
+	if (index_texts_end(scan->index) > end)
+		end = index_texts_end(scan->index);
 	end += index_ticks_to_us(scan->index->zero, scan->index->zero_timescale);
 	if (scan->reader->declared_bytes > scan->reader->input->size && !declared) {
 		/* The rest would last as long as so many bytes do here. */

@@ -9,8 +9,6 @@
 
 #include "storyclip/common/buf.h"
 
-/* Flags, justification, background, box and style: without them an entry is none. */
-#define TX3G_BODY_MIN 30
 #define SUBTITLE_GROUP 3
 
 int index_tag_copy(const AVStream *st, const char *key, char **ret)
@@ -27,7 +25,9 @@ int index_text_open(const AVStream *st, struct text_track *ret)
 {
 	const AVCodecParameters *par = st->codecpar;
 	const AVDictionaryEntry *tag = av_dict_get(st->metadata, "language", NULL, 0);
-	bool has_body = par->codec_id == AV_CODEC_ID_MOV_TEXT && par->extradata_size >= TX3G_BODY_MIN;
+	bool has_body = par->codec_id == AV_CODEC_ID_MOV_TEXT &&
+			par->extradata_size >= TEXT_BODY_MIN &&
+			par->extradata_size <= TEXT_BODY_MAX;
 	auto_buf struct buf stsd = BUF_EMPTY;
 
 	ret->number = (unsigned int)st->index;
@@ -39,7 +39,8 @@ int index_text_open(const AVStream *st, struct text_track *ret)
 	if (index_tag_copy(st, "handler_name", &ret->handler_name) < 0 ||
 	    index_tag_copy(st, "title", &ret->name) < 0 ||
 	    (!ret->handler_name && index_tag_copy(st, "title", &ret->handler_name) < 0) ||
-	    text_build_entry(has_body ? par->extradata : NULL, (size_t)par->extradata_size, &stsd) < 0)
+	    text_build_entry(has_body ? par->extradata : NULL, (size_t)par->extradata_size, &stsd) <
+		    0)
 		return -ENOMEM;
 	ret->stsd = (uint8_t *)buf_take(&stsd, &ret->stsd_len);
 	return ret->stsd ? 0 : -ENOMEM;
@@ -51,8 +52,10 @@ int index_text_add(struct text_track *text, const AVStream *st, const AVPacket *
 		enum AVCodecID id;
 		void (*read)(const char *text, size_t len, struct buf *ret);
 	} forms[] = {
-		{AV_CODEC_ID_SUBRIP, text_from_subrip}, {AV_CODEC_ID_TEXT, text_from_subrip},
-		{AV_CODEC_ID_WEBVTT, text_from_webvtt}, {AV_CODEC_ID_ASS, text_from_ass},
+		{AV_CODEC_ID_SUBRIP, text_from_subrip},
+		{AV_CODEC_ID_TEXT, text_from_subrip},
+		{AV_CODEC_ID_WEBVTT, text_from_webvtt},
+		{AV_CODEC_ID_ASS, text_from_ass},
 	};
 	static const AVRational us = {1, 1000000};
 	int64_t start, end = TEXT_END_UNKNOWN;

@@ -113,7 +113,8 @@ static int open_edited_mp4(struct media_source *source, const struct mp4_file *f
 /* Fragments that are declared and not there; libavformat does not read all that declares them. */
 static int check_fragments(const struct media_source *source, int64_t declared_us, struct error *e)
 {
-	int64_t bound = declared_us / 100 > 1000000 ? declared_us / 100 : 1000000, end = 0;
+	int64_t bound = declared_us / 100 > 1000000 ? declared_us / 100 : 1000000,
+		end = index_texts_end(source->index);
 
 	for (size_t i = 0; i < source->index->n_tracks; i++) {
 		const struct index_track *t = &source->index->tracks[i];

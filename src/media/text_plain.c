@@ -16,7 +16,8 @@ static size_t skip_mark(const char *text, size_t len, size_t i, char end)
 /* No line breaks at the end, none doubled by a carriage return. */
 static void trim(struct buf *b, size_t from)
 {
-	while (!b->is_failed && b->len > from && (b->data[b->len - 1] == '\n' || !b->data[b->len - 1]))
+	while (!b->is_failed && b->len > from &&
+	       (b->data[b->len - 1] == '\n' || !b->data[b->len - 1]))
 		b->len--;
 }
 
@@ -53,8 +54,12 @@ static size_t read_entity(const char *text, size_t len, struct buf *ret)
 	static const struct {
 		const char *name, *means;
 	} entities[] = {
-		{"&amp;", "&"},          {"&lt;", "<"},           {"&gt;", ">"},
-		{"&nbsp;", "\xc2\xa0"}, {"&lrm;", "\xe2\x80\x8e"}, {"&rlm;", "\xe2\x80\x8f"},
+		{"&amp;", "&"},
+		{"&lt;", "<"},
+		{"&gt;", ">"},
+		{"&nbsp;", "\xc2\xa0"},
+		{"&lrm;", "\xe2\x80\x8e"},
+		{"&rlm;", "\xe2\x80\x8f"},
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(entities); i++) {

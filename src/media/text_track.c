@@ -12,6 +12,8 @@
 #define TEXT_TIMESCALE 90000
 /* A sample's duration is a number of 32 bits: longer ones are said as several. */
 #define TEXT_MAX_TICKS (1 << 30)
+/* Of a clip. */
+#define TEXT_MAX_SECONDS (366 * 24 * 3600)
 /* So many are shown at the same time; of more the oldest give way. */
 #define TEXT_MAX_AT_ONCE 8
 /* How long a cue without an end is read. */
@@ -38,7 +40,8 @@ int text_track_add(struct text_track *t, int64_t start, int64_t end, const uint8
 	struct text_cue cue = {.start = start, .end = end, .at = t->bytes.len, .len = len};
 
 	if (len < 2 || get_be16(sample) > len - 2u || end <= start ||
-	    (!get_be16(sample) && end != TEXT_END_UNKNOWN))
+	    (!get_be16(sample) && end != TEXT_END_UNKNOWN) || start < -TEXT_MAX_US ||
+	    start > TEXT_MAX_US || (end > TEXT_MAX_US && end != TEXT_END_UNKNOWN))
 		return 0;
 	if (t->n_cues >= TEXT_MAX_CUES || len > TEXT_MAX_BYTES - t->bytes.len) {
 		t->is_too_large = true;
@@ -165,6 +168,8 @@ int text_track_complete(struct text_track *t, int64_t zero)
 	struct text_track parted = {0};
 	int r;
 
+	if (zero < -TEXT_MAX_US || zero > TEXT_MAX_US)
+		t->n_cues = 0;
 	mend_times(t, zero);
 	r = part_cues(t, &parted);
 	if (r < 0) {
@@ -316,6 +321,8 @@ int text_track_cut(const struct text_track *t, int64_t start, int64_t end, int64
 	struct text_cutter c = {.base = base, .bytes = bytes};
 	int r = 0;
 
+	if (length / TEXT_TIMESCALE > TEXT_MAX_SECONDS)
+		return -ERANGE;
 	length = length > 0 ? length : 1;
 	for (size_t i = cue_at(t, start); i < t->n_cues && t->cues[i].start < end && r == 0; i++) {
 		const struct text_cue *cue = &t->cues[i];

@@ -17,6 +17,13 @@
 #define TEXT_MAX_CUES  100000
 #define TEXT_MAX_BYTES (4 << 20)
 
+/* Of a tx3g entry: flags, justification, background, box and style are always there. */
+#define TEXT_BODY_MIN 30
+#define TEXT_BODY_MAX (1 << 16)
+
+/* Times of cues, microseconds: others (142 years) are a damaged file's. */
+#define TEXT_MAX_US (1LL << 52)
+
 #define TEXT_END_UNKNOWN INT64_MAX
 
 struct text_cue {
@@ -25,7 +32,7 @@ struct text_cue {
 };
 
 struct text_track {
-	unsigned int number; /* as index_track.number */
+	unsigned int number;   /* as index_track.number */
 	struct text_cue *cues; /* owned; once complete, in order and none at the time of another */
 	size_t n_cues, cap;
 	struct buf bytes; /* samples */
@@ -68,7 +75,7 @@ int text_build_entry(const uint8_t *body, size_t len, struct buf *ret);
  * @param bytes        the samples are put behind what it holds
  * @param base         added to the samples' places in bytes
  * @param ret_samples  owned by the caller; out borrows them, and the rest from t
- * @return 0, -ENOMEM
+ * @return 0, -ENOMEM, -ERANGE (longer than a year)
  */
 int text_track_cut(const struct text_track *t, int64_t start, int64_t end, int64_t base,
 		   struct buf *bytes, struct mp4_out_track *out,

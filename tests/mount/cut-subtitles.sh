@@ -25,7 +25,7 @@ sed 's/One/Eins/; s/^Two/Zwei/; s/00,300/00,450/' en.srt >de.srt
 make() { # FILE OPTIONS…
 	ffmpeg -nostdin -v error -y -f lavfi -i testsrc2=size=128x96:rate=25:duration=6 -f lavfi -i sine=440:duration=6 \
 		-f lavfi -i sine=880:duration=6 -i en.srt -i de.srt -map 0 -map 1 -map 2 -map 3 -map 4 \
-		-c:v libx264 -preset ultrafast -g 50 -c:a aac -ac 1 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu \
+		-c:v libx264 -preset ultrafast -g 35 -c:a aac -ac 1 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu \
 		-metadata:s:a:0 title=Commentary -metadata:s:a:1 title=Original -metadata:s:s:0 language=eng \
 		-metadata:s:s:1 language=deu -metadata:s:s:0 title=Words -metadata:s:s:1 title=Worte \
 		-disposition:a:0 0 -disposition:a:1 default -disposition:s:0 0 -disposition:s:1 default "${@:2}" "$1"
@@ -128,7 +128,7 @@ cut keyframe tx3g.mp4
 cut smart subrip.mkv
 cut encode tx3g.mp4
 for job in exact.{tx3g.mp4,parts.mp4,subrip.mkv,ass.mkv,vtt.mkv} keyframe.tx3g.mp4 smart.subrip.mkv encode.tx3g.mp4; do
-	sc_done $job
+	sc_done "$job"
 	python3 compare.py "${job#*.}" "$MNT/jobs/$job" || fail "$job: the clips do not say what the source says"
 done
 sc_done exact.picture.mkv
