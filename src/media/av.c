@@ -22,6 +22,7 @@
 #include <libavutil/log.h>
 #include <libavutil/mem.h>
 
+#include "mp4/mend.h"
 #include "storyclip/common/file.h"
 
 #define AV_IO_BUFFER 65536
@@ -210,6 +211,8 @@ static int input_read(void *opaque, uint8_t *data, int len)
 	}
 	if (n == 0)
 		return AVERROR_EOF;
+	if (in->mend)
+		mp4_mend_apply(in->mend, data, (size_t)n, in->offset);
 	in->offset += n;
 	if (in->listener && in->listener->worked)
 		in->listener->worked(in->listener->context, (uint64_t)n);
@@ -327,6 +330,22 @@ static bool mov_has_index(const struct av_input *in)
 	return false;
 }
 
+/* Before the first byte is read: probing keeps what it has seen. */
+static int input_find_mend(struct av_input *in)
+{
+	struct mp4_input input = mp4_input_from_fd(&in->fd, in->size);
+	uint8_t head[16];
+	ssize_t n = file_pread_full(in->fd, head, sizeof(head), 0);
+
+	if (n <= 0 || !mp4_is_likely(head, (size_t)n))
+		return 0;
+	in->mend = calloc(1, sizeof(*in->mend));
+	if (!in->mend)
+		return -ENOMEM;
+	mp4_mend_find(&input, in->mend);
+	return 0;
+}
+
 static int input_open_format(struct av_input *in, struct error *e)
 {
 	const AVInputFormat *kind = NULL;
@@ -393,6 +412,8 @@ int av_input_open(int fd, const struct media_listener *listener, struct error *e
 		av_free(buffer);
 		return error_from_errno(e, -ENOMEM, "opening the upload");
 	}
+	if (input_find_mend(in) < 0)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
 	r = input_open_format(in, e);
 	if (r < 0)
 		return r;
@@ -426,5 +447,6 @@ void av_input_close(struct av_input *input)
 		avio_context_free(&input->io);
 	}
 	av_log_end();
+	free(input->mend);
 	free(input);
 }

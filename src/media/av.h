@@ -16,6 +16,8 @@
 #include "storyclip/error.h"
 #include "storyclip/media.h"
 
+struct mp4_mend;
+
 /** A source opened by libav. It can reach nothing but the descriptor that it was given. */
 struct av_input {
 	AVFormatContext *format; /* owned; header read, avformat_find_stream_info() not yet called */
@@ -23,6 +25,7 @@ struct av_input {
 	int fd;                  /* borrowed */
 	int64_t size;
 	int64_t offset;
+	struct mp4_mend *mend; /* owned; what libav is not to see; NULL: nothing */
 	uint64_t n_outside; /* how often a place behind the end was looked for */
 	int read_error; /* the first negative errno that pread(2) gave; libav's own codes hide it */
 	const struct media_listener *listener; /* borrowed; told of every byte read and every message */

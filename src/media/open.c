@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "library.h"
+#include "mp4/entry.h"
 #include "mp4/reader.h"
 #include "plan.h"
 #include "source.h"
@@ -157,6 +158,20 @@ static int take_names(struct media_index *index, const struct mp4_file *file, st
 	return r < 0 ? error_from_errno(e, r, "reading the upload's index") : 0;
 }
 
+/* PIFF and other protected streaming is fragmented, and libavformat does not say what it is. */
+static int refuse_encrypted(const struct mp4_file *file, struct error *e)
+{
+	for (size_t i = 0; i < file->n_tracks; i++) {
+		struct entry_info info;
+
+		entry_read_info(&file->tracks[i], &info);
+		if (info.is_encrypted)
+			return error_set(e, SC_INVALID_MEDIA, "the upload is encrypted (%s)",
+					 info.codec);
+	}
+	return 0;
+}
+
 static int open_mp4(struct media_source *source, struct error *e)
 {
 	auto_of(mp4_file) struct mp4_file *file = NULL;
@@ -172,7 +187,9 @@ static int open_mp4(struct media_source *source, struct error *e)
 		index_free(take_ptr(source->index));
 		r = open_packets(source, true, e);
 	} else if (file->is_fragmented || file->is_compressed) {
-		r = open_packets(source, true, e);
+		r = refuse_encrypted(file, e);
+		if (r == 0)
+			r = open_packets(source, true, e);
 		if (r == 0)
 			r = check_fragments(source, mp4_declared_us(&input, file), e);
 	} else {

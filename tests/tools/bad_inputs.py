@@ -124,7 +124,19 @@ def many_tracks(n):
 def large_index():
     data = whole("mp4", "-movflags", "+faststart")
     put(data, box(data, b"moov") - 8, 0x7fffffff)
-    return data + bytes(1)
+    path = os.path.join(FOLDER, "sparse")
+    with open(path, "wb") as f:
+        f.write(data)
+        f.truncate(1 << 32)
+    return path
+
+
+def many_samples():
+    """All of one size, so that their number is only a number."""
+    data = whole("mp4", "-movflags", "+faststart")
+    put(data, box(data, b"stsz") + 4, 1)
+    put(data, box(data, b"stsz") + 8, 11000000)
+    return data
 
 
 def declared_fragments(declare):
@@ -161,7 +173,9 @@ ROWS = {
     "zeros-mkv": (lambda: zeroed(whole("mkv"), 0.5, 0.53), COPY, None, "is damaged"),
     "zeros-ts": (lambda: zeroed(whole("ts"), 0.5, 0.53), COPY, None, "is damaged"),
     "mdat-longer": (lambda: longer_mdat(whole("mp4", "-movflags", "+faststart")), BOTH, 6, ""),
-    "stsz-absurd": (lambda: absurd_size(whole(), 60, 0x01000000), BOTH, 6, "outside the file"),
+    "stsz-absurd": (lambda: absurd_size(whole(), 60, 0x7fffffff), BOTH, 6, "outside the file"),
+    "stsz-absurd-front": (lambda: absurd_size(whole("mp4", "-movflags", "+faststart"), 60, 0x7fffffff),
+                          ("encode",), 6, "outside the file"),
     "stsz-absurd-key": (lambda: absurd_size(whole(), 50, 0x01000000), BOTH, 6, "outside the file"),
     "chunk-outside": (lambda: moved_chunks(whole(), 140, 1 << 28), BOTH, None, "outside the file"),
     "all-outside": (lambda: moved_chunks(whole(), 0, 1 << 28, 2), EXACT, "UPLOAD_INCOMPLETE", "ends early"),
@@ -175,7 +189,11 @@ ROWS = {
     "cut-mkv": (lambda: cut_off(whole("mkv"), 0.5), EXACT, "UPLOAD_INCOMPLETE", "ends early"),
     "encv": (lambda: encrypted(whole()), EXACT, "INVALID_MEDIA", "encrypted"),
     "cenc": (piff, EXACT, "INVALID_MEDIA", "encrypted"),
+    "encv-fragments": (lambda: encrypted(whole("mp4", "-movflags", "+frag_keyframe+empty_moov")), BOTH,
+                       "INVALID_MEDIA", "encrypted"),
     "pixels": (lambda: sized(20000, 16000), EXACT, "LIMIT_EXCEEDED", "20000 x 16000"),
+    "index-size": (large_index, EXACT, "LIMIT_EXCEEDED", "2147483639 bytes long, over the limit of"),
+    "samples": (many_samples, EXACT, "LIMIT_EXCEEDED", "11000000"),
     "streams": (lambda: many_tracks(300), EXACT, "LIMIT_EXCEEDED", "tracks"),
     "late-capture": (late_capture, BOTH, None, ""),
 }
@@ -187,7 +205,7 @@ def frames(clip):
     return int(out) if out.isdigit() else 0
 
 
-def check(name, path, mode, expected, word):
+def check(path, mode, expected, word):
     """@return what is wrong, or nothing"""
     folder = os.path.join(FOLDER, "clips")
     shutil.rmtree(folder, ignore_errors=True)
@@ -216,11 +234,14 @@ def main():
     for name, (make, modes, expected, word) in ROWS.items():
         if sys.argv[3:] and name not in sys.argv[3:]:
             continue
-        path = os.path.join(FOLDER, "bad-" + name)
-        with open(path, "wb") as f:
-            f.write(make())
+        made, path = make(), os.path.join(FOLDER, "bad-" + name)
+        if isinstance(made, str):  # a file of its own
+            path = made
+        else:
+            with open(path, "wb") as f:
+                f.write(made)
         for mode in modes:
-            wrong = check(name, path, mode, expected, word)
+            wrong = check(path, mode, expected, word)
             n_wrong += bool(wrong)
             print(f"{name}, {mode}: {wrong or 'ok'}")
     return 1 if n_wrong else 0

@@ -507,6 +507,7 @@ static int read_moov(const struct mp4_input *in, int64_t at, int64_t size, struc
 		return error_set(e, SC_UPLOAD_INCOMPLETE,
 				 "the upload ends within its index (moov)");
 	file->moov_len = (size_t)size;
+	file->moov_offset = at;
 	return 0;
 }
 

@@ -73,6 +73,7 @@ struct mp4_track {
 struct mp4_file {
 	uint8_t *moov; /* owned; the tables point into it */
 	size_t moov_len;
+	int64_t moov_offset; /* of moov[0] in the file */
 	uint32_t brand; /* of ftyp; 0 without one */
 	uint32_t timescale;
 	uint32_t creation_time;
