@@ -72,7 +72,8 @@ fs.watchFile(file, { interval: 50 }, () => {
 });
 fs.stat(file, () => console.log('waiting'));
 JS
-	timeout 60 node "$SC_TEST/watch.js" "$MNT/jobs/node/status" >"$SC_TEST/node" &
+	# One thread: what is asked first, by watchFile, is answered first.
+	UV_THREADPOOL_SIZE=1 timeout 60 node "$SC_TEST/watch.js" "$MNT/jobs/node/status" >"$SC_TEST/node" &
 	waiter=$!
 	sc_wait_for "grep -q waiting '$SC_TEST/node'"
 	echo cancel >"$MNT/jobs/node/control"

@@ -68,8 +68,9 @@ static int start_fs_poll(uv_loop_t *loop, uv_fs_poll_t *handle)
 	return r < 0 ? r : uv_fs_poll_start(handle, stat_changed, path, INTERVAL_MS);
 }
 
-static void say_waiting(uv_timer_t *timer)
+static void say_waiting(uv_fs_t *stat)
 {
+	uv_fs_req_cleanup(stat);
 	puts("waiting");
 	fflush(stdout);
 }
@@ -79,7 +80,7 @@ int main(int argc, char **argv)
 	uv_loop_t *loop = uv_default_loop();
 	uv_fs_poll_t fs_poll;
 	uv_poll_t poll;
-	uv_timer_t timer;
+	uv_fs_t stat;
 	int r;
 
 	if (argc != 3 || (strcmp(argv[1], "poll") != 0 && strcmp(argv[1], "fs_poll") != 0)) {
@@ -87,14 +88,18 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	path = argv[2];
+	setenv("UV_THREADPOOL_SIZE", "1", 1); /* so that what is asked first is answered first */
 	r = !strcmp(argv[1], "poll") ? start_poll(loop, &poll) : start_fs_poll(loop, &fs_poll);
 	if (r < 0) {
 		fprintf(stderr, "%s: %s\n", path, uv_strerror(r));
 		return 1;
 	}
-	/* In the loop: after the first stat of fs_poll, to which later ones are compared. */
-	uv_timer_init(loop, &timer);
-	uv_timer_start(&timer, say_waiting, (uint64_t)INTERVAL_MS / 2, 0);
+	/* Answered after the first stat of fs_poll, to which later ones are compared. */
+	r = uv_fs_stat(loop, &stat, path, say_waiting);
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", path, uv_strerror(r));
+		return 1;
+	}
 	uv_run(loop, UV_RUN_DEFAULT);
 	return 0;
 }
