@@ -28,22 +28,6 @@ static int compare_hidden(const void *a, const void *b)
 	return (x->at > y->at) - (x->at < y->at);
 }
 
-/* The last keyframe shown at or before a time; the first one when there is none. */
-static size_t sync_at_or_before(const struct index_track *t, int64_t pts)
-{
-	size_t low = 0, high = t->n_sync;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (t->samples[t->sync[mid]].pts <= pts)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low ? low - 1 : 0;
-}
-
 /* Recovery points: what decoding from one has begun is only right two of them later. */
 static size_t step_back_gradual(const struct index_track *t, size_t sync)
 {
@@ -58,7 +42,7 @@ static size_t step_back_gradual(const struct index_track *t, size_t sync)
  */
 static size_t find_first(const struct index_track *t, int64_t start)
 {
-	size_t sync = step_back_gradual(t, sync_at_or_before(t, start));
+	size_t sync = step_back_gradual(t, index_sync_at_or_before(t, start));
 	size_t first = t->sync[sync], at = first;
 
 	while (at-- > 0 && t->samples[at].dts + t->max_lead >= start) {
@@ -93,7 +77,7 @@ static void lengthen(const struct index_track *t, size_t *first, size_t *last)
 	if (*last <= t->n_samples)
 		return;
 	*last = t->n_samples;
-	sync = sync_at_or_before(t, t->samples[*first].pts - 1);
+	sync = index_sync_at_or_before(t, t->samples[*first].pts - 1);
 	if (t->sync[sync] < *first)
 		*first = t->sync[sync];
 }
@@ -105,7 +89,7 @@ static void lengthen(const struct index_track *t, size_t *first, size_t *last)
  */
 static size_t find_behind_head(const struct index_track *t, const struct copy_cut *cut)
 {
-	for (size_t k = sync_at_or_before(t, cut->start); k < t->n_sync; k++) {
+	for (size_t k = index_sync_at_or_before(t, cut->start); k < t->n_sync; k++) {
 		const struct index_sample *s = &t->samples[t->sync[k]];
 
 		if (s->pts >= cut->end)

@@ -47,6 +47,21 @@ int64_t index_rescale(int64_t ticks, uint32_t to, uint32_t from)
 	return (int64_t)(scaled / from);
 }
 
+size_t index_sync_at_or_before(const struct index_track *t, int64_t pts)
+{
+	size_t low = 0, high = t->n_sync;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->samples[t->sync[mid]].pts <= pts)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? low - 1 : 0;
+}
+
 size_t index_shown_from(const struct index_track *track, int64_t time_us)
 {
 	int64_t tick = index_us_to_ticks_up(time_us, track->timescale);

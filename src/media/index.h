@@ -92,6 +92,9 @@ struct media_index {
 const struct index_track *index_video(const struct media_index *index);
 /** The track that ranges are measured by: the picture, else the first sound. Never NULL. */
 const struct index_track *index_main(const struct media_index *index);
+/** The last keyframe shown at or before a time, an index into sync; the first one when there is none.
+ *  @param pts  in the track's ticks; the track has a keyframe */
+size_t index_sync_at_or_before(const struct index_track *t, int64_t pts);
 /** The first frame presented at or after time_us, as a place in shown[]; n_shown: none. */
 size_t index_shown_from(const struct index_track *track, int64_t time_us);
 /**

@@ -73,17 +73,7 @@ void head_close(struct head_encoder *head)
 /* The last keyframe shown at or before a time, in the track's ticks. */
 static int64_t keyframe_before(const struct index_track *t, int64_t pts)
 {
-	size_t low = 0, high = t->n_sync;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (t->samples[t->sync[mid]].pts <= pts)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return t->samples[t->sync[low ? low - 1 : 0]].pts;
+	return t->samples[t->sync[index_sync_at_or_before(t, pts)]].pts;
 }
 
 /* Whether a keyframe lies between here and there, far enough to save time. */
