@@ -144,13 +144,21 @@ sc_use() { # shipped | hooked | standin
 
 # The pid of the daemon that serves a ROOT (ours by default).
 sc_pid() { # [ROOT]
-	local root=${1:-$ROOT} dir args
+	# A child of the daemon has its command line until it runs another program, and may come first by
+	# number: the daemon is the one whose parent is none of them.
+	local root=${1:-$ROOT} dir args pid parent
+	local -A parent_of=()
 	for dir in /proc/[0-9]*; do
 		{ mapfile -d '' -t args <"$dir/cmdline"; } 2>/dev/null || continue
 		if [[ ${args[0]:-} == */storyclipfs && " ${args[*]} " == *" $root "* ]]; then
-			echo "${dir#/proc/}"
-			return 0
+			parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$dir/status" 2>/dev/null) || continue
+			parent_of[${dir#/proc/}]=${parent:-0}
 		fi
+	done
+	for pid in "${!parent_of[@]}"; do
+		[[ -n ${parent_of[${parent_of[$pid]}]:-} ]] && continue
+		echo "$pid"
+		return 0
 	done
 	return 1
 }
