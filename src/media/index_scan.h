@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What reading all packets once leaves for the tracks of an index, and the steps that make them.
+ * Private to src/media. One thread.
+ */
+#pragma once
+
+#include "packets.h"
+#include "text_track.h"
+
+struct scan_track {
+	struct index_sample *samples; /* owned; pts in the stream's own ticks */
+	size_t n, cap;
+	bool has_dts;    /* every packet so far had one */
+	bool lacks_pts;  /* some packet had none: the order of showing is not known */
+	bool has_hidden; /* packets that an edit list hides */
+	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
+	int64_t last_ticks;    /* duration of the packet with the largest pts; 0 unknown */
+	bool is_fields;        /* half pictures come one by one */
+	bool is_jumping;       /* its clock goes back */
+	bool is_clocked;       /* its decode times are the container's, not libavformat's guesses */
+	int64_t max_dts;       /* so far */
+	bool is_behind_damage; /* libavformat has skipped something since the last packet */
+	struct packet_order *order; /* owned; NULL: the container tells it */
+	int64_t step;               /* of packets without any time; > 0 */
+	int64_t skipped, padded; /* samples of sound that its coder has put before and behind it */
+	int64_t duration;        /* of the last packet so far; 0 unknown */
+	uint8_t head[16];        /* of the first packet */
+	size_t head_len;         /* that packet's whole size */
+};
+
+struct packet_scan {
+	struct packet_reader *reader; /* all four borrowed */
+	const struct media_listener *listener;
+	struct error *e;
+	struct media_index *index;
+	struct scan_track tracks[INDEX_MAX_TRACKS];
+	struct text_track texts[INDEX_MAX_TEXTS]; /* owned; of the reader's */
+	bool is_edited; /* an MP4 presented in several parts: they may lie anywhere */
+	size_t n_samples;
+	int64_t bytes;
+};
+
+/**
+ * Read all packets: fills tracks, and by the reader's callback texts.
+ * Codes: those of packet_reader_next(), LIMIT_EXCEEDED, OUT_OF_MEMORY
+ */
+int packet_scan_read(struct packet_scan *scan);
+/** Times of sound to the sample: in rate's ticks, without the trembling of a coarse clock. */
+void index_complete_sound(const AVStream *st, const struct scan_track *from, struct index_track *t);
+/** Codec, names, stsd; whether MP4 can hold it (is_copyable, obstacle). @return 0, -ENOMEM */
+int index_describe(const AVStream *st, const struct scan_track *from, struct index_track *t);
