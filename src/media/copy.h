@@ -65,6 +65,12 @@ struct copy_options {
 int copy_clip_build(const struct media_index *index, const struct copy_selection *selection,
 		    const struct copy_cut *cut, const struct copy_options *options,
 		    struct copy_clip *ret);
+/**
+ * Last step of it: the samples are decided; find the ranges of bytes that hold them.
+ * @param is_packets  the source gives packets, one by one, not places
+ * @return 0, -ENOMEM
+ */
+int copy_clip_place(struct copy_clip *clip, bool is_packets, const struct copy_options *options);
 void copy_clip_finish(struct copy_clip *clip);
 #define auto_copy_clip __attribute__((cleanup(copy_clip_finish)))
 

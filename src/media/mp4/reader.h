@@ -103,6 +103,14 @@ int mp4_file_read(const struct mp4_input *input, struct error *e, struct mp4_fil
 void mp4_file_free(struct mp4_file *file);
 SC_DEFINE_AUTO(mp4_file, mp4_file_free)
 
+/**
+ * Second half of reading: tracks of the moov that file has. Adds to file->tracks, which has room for
+ * MP4_MAX_TRACKS.
+ * @param e  filled where an errno does not say it
+ * @return 0, -ENOMEM, -EBADMSG (a box that contradicts itself), or e's
+ */
+int mp4_moov_parse(struct mp4_file *file, struct error *e);
+
 /** How long a fragmented file says that its fragments are, microseconds; 0: it does not say. */
 int64_t mp4_declared_us(const struct mp4_input *input, const struct mp4_file *file);
 

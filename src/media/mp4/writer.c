@@ -3,65 +3,28 @@
  * The header of an MP4, ISO/IEC 14496-12. Lengths do not depend on where the payload lies, so the
  * header is made once to measure it and once more with the true places.
  */
-#include "writer.h"
+#include "header.h"
 
 #include "bytes.h"
 #include "storyclip/common/file.h"
 
-/* What is the same for all tracks while a header is made. */
-struct header_state {
-	const struct mp4_movie *movie;
-	int64_t payload_pos;
-	int64_t *range_starts; /* each range's place behind payload_pos */
-	bool has_large_offsets;
-	int err; /* the first mistake in what the caller gave */
-};
-
 static const int32_t matrix_upright[9] = {0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000};
 
-static void state_fail(struct header_state *state, int err)
-{
-	if (!state->err)
-		state->err = err;
-}
-
 /** value * to / from, rounded to the nearest; all >= 0. */
-static uint64_t rescale(struct header_state *state, int64_t value, uint32_t to, uint32_t from)
+static uint64_t rescale(struct mp4_header_state *state, int64_t value, uint32_t to, uint32_t from)
 {
 	unsigned __int128 scaled;
 
 	if (value < 0 || !from) {
-		state_fail(state, -EINVAL);
+		mp4_state_fail(state, -EINVAL);
 		return 0;
 	}
 	scaled = ((unsigned __int128)value * to + from / 2) / from;
 	if (scaled > INT64_MAX) {
-		state_fail(state, -ERANGE);
+		mp4_state_fail(state, -ERANGE);
 		return 0;
 	}
 	return (uint64_t)scaled;
-}
-
-/** Where a sample's bytes will lie in the file, by binary search among the ranges. */
-static int64_t sample_place(struct header_state *state, const struct mp4_out_sample *s)
-{
-	const struct mp4_range *ranges = state->movie->ranges;
-	size_t low = 0, high = state->movie->n_ranges;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (ranges[mid].offset <= s->offset)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (!low || s->offset - ranges[low - 1].offset > ranges[low - 1].length - s->size) {
-		state_fail(state, -EINVAL);
-		return 0;
-	}
-	return state->payload_pos + state->range_starts[low - 1] + s->offset -
-	       ranges[low - 1].offset;
 }
 
 /* The smallest shift that leaves no sample shown before it is decoded. */
@@ -75,172 +38,17 @@ static int64_t composition_shift(const struct mp4_out_track *t)
 	return shift;
 }
 
-static uint64_t track_duration(struct header_state *state, const struct mp4_out_track *t)
+static uint64_t track_duration(struct mp4_header_state *state, const struct mp4_out_track *t)
 {
 	uint64_t shown = rescale(state, t->shown_end - t->shown_start, state->movie->timescale,
 				 t->timescale);
 
 	if (t->delay < 0)
-		state_fail(state, -EINVAL);
+		mp4_state_fail(state, -EINVAL);
 	return (uint64_t)t->delay + shown;
 }
 
-static uint32_t sample_delta(struct header_state *state, const struct mp4_out_track *t, size_t i)
-{
-	int64_t next = i + 1 < t->n_samples ? t->samples[i + 1].dts : t->end_dts;
-	int64_t delta = next - t->samples[i].dts;
-
-	if (delta < 0 || delta > UINT32_MAX) {
-		state_fail(state, delta < 0 ? -EINVAL : -ERANGE);
-		return 0;
-	}
-	return (uint32_t)delta;
-}
-
-static void put_stts(struct header_state *state, struct buf *b, const struct mp4_out_track *t)
-{
-	size_t box = box_begin_full(b, "stts", 0, 0), count_at = b->len;
-	uint32_t n_runs = 0, run = 0, run_delta = 0;
-
-	put_be32(b, 0);
-	for (size_t i = 0; i < t->n_samples; i++) {
-		uint32_t delta = sample_delta(state, t, i);
-
-		if (run && delta != run_delta) {
-			put_be32(b, run);
-			put_be32(b, run_delta);
-			n_runs++;
-			run = 0;
-		}
-		run_delta = delta;
-		run++;
-	}
-	put_be32(b, run);
-	put_be32(b, run_delta);
-	set_be32_at(b, count_at, n_runs + 1);
-	box_end(b, box);
-}
-
-static void put_ctts(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
-		     int64_t shift)
-{
-	size_t start = b->len, box = box_begin_full(b, "ctts", 0, 0), count_at = b->len;
-	uint32_t n_runs = 0, run = 0, run_offset = 0;
-	bool has_offset = false;
-
-	put_be32(b, 0);
-	for (size_t i = 0; i < t->n_samples; i++) {
-		int64_t offset = t->samples[i].pts - t->samples[i].dts + shift;
-
-		if (offset > INT32_MAX) /* readers take the number as signed */
-			state_fail(state, -ERANGE);
-		has_offset |= offset != 0;
-		if (run && (uint32_t)offset != run_offset) {
-			put_be32(b, run);
-			put_be32(b, run_offset);
-			n_runs++;
-			run = 0;
-		}
-		run_offset = (uint32_t)offset;
-		run++;
-	}
-	if (!has_offset) {
-		b->len = b->is_failed ? b->len : start;
-		return;
-	}
-	put_be32(b, run);
-	put_be32(b, run_offset);
-	set_be32_at(b, count_at, n_runs + 1);
-	box_end(b, box);
-}
-
-static void put_stss(struct buf *b, const struct mp4_out_track *t)
-{
-	size_t n_sync = 0, box;
-
-	for (size_t i = 0; i < t->n_samples; i++)
-		n_sync += t->samples[i].is_sync;
-	if (n_sync == t->n_samples)
-		return; /* a missing table means that all are */
-	box = box_begin_full(b, "stss", 0, 0);
-	put_be32(b, (uint32_t)n_sync);
-	for (size_t i = 0; i < t->n_samples; i++)
-		if (t->samples[i].is_sync)
-			put_be32(b, (uint32_t)(i + 1));
-	box_end(b, box);
-}
-
-/* Each sample can be decoded once those before it were: a distance below 0. */
-static void put_roll(struct buf *b, const struct mp4_out_track *t)
-{
-	size_t box = box_begin_full(b, "sgpd", 1, 0);
-
-	buf_add(b, "roll", 4);
-	put_be32(b, 2); /* default_length */
-	put_be32(b, 1);
-	put_be16(b, (unsigned int)-(int)t->preroll);
-	box_end(b, box);
-	box = box_begin_full(b, "sbgp", 0, 0);
-	buf_add(b, "roll", 4);
-	put_be32(b, 1);
-	put_be32(b, (uint32_t)t->n_samples);
-	put_be32(b, 1);
-	box_end(b, box);
-}
-
-static void put_stsz(struct buf *b, const struct mp4_out_track *t)
-{
-	size_t box = box_begin_full(b, "stsz", 0, 0);
-
-	put_be32(b, 0);
-	put_be32(b, (uint32_t)t->n_samples);
-	for (size_t i = 0; i < t->n_samples; i++)
-		put_be32(b, t->samples[i].size);
-	box_end(b, box);
-}
-
-/* A chunk is a run of samples whose bytes follow each other: stsc and stco or co64 in one pass. */
-static void put_chunks(struct header_state *state, struct buf *b, const struct mp4_out_track *t)
-{
-	struct buf offsets = BUF_EMPTY;
-	size_t stsc = box_begin_full(b, "stsc", 0, 0), count_at = b->len, box;
-	uint32_t n_chunks = 0, n_runs = 0, run_length = 0;
-
-	put_be32(b, 0);
-	for (size_t i = 0; i < t->n_samples;) {
-		int64_t place = sample_place(state, &t->samples[i]),
-			end = place + t->samples[i].size;
-		uint32_t length = 1;
-
-		for (i++; i < t->n_samples && sample_place(state, &t->samples[i]) == end; i++) {
-			end += t->samples[i].size;
-			length++;
-		}
-		if (state->has_large_offsets)
-			put_be64(&offsets, (uint64_t)place);
-		else
-			put_be32(&offsets, (uint32_t)place);
-		n_chunks++;
-		if (length == run_length)
-			continue;
-		put_be32(b, n_chunks);
-		put_be32(b, length);
-		put_be32(b, 1); /* the only sample description */
-		n_runs++;
-		run_length = length;
-	}
-	set_be32_at(b, count_at, n_runs);
-	box_end(b, stsc);
-	box = box_begin_full(b, state->has_large_offsets ? "co64" : "stco", 0, 0);
-	put_be32(b, n_chunks);
-	buf_add(b, offsets.data, offsets.len);
-	if (offsets.is_failed)
-		b->is_failed = true;
-	buf_finish(&offsets);
-	box_end(b, box);
-}
-
-static void put_minf(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+static void put_minf(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
 		     int64_t shift)
 {
 	size_t minf = box_begin(b, "minf"), box, inner;
@@ -266,13 +74,7 @@ static void put_minf(struct header_state *state, struct buf *b, const struct mp4
 	inner = box_begin_full(b, "stsd", 0, 0);
 	buf_add(b, t->stsd, t->stsd_len);
 	box_end(b, inner);
-	put_stts(state, b, t);
-	put_ctts(state, b, t, shift);
-	put_stss(b, t);
-	if (t->preroll)
-		put_roll(b, t);
-	put_stsz(b, t);
-	put_chunks(state, b, t);
+	mp4_put_tables(state, b, t, shift);
 	box_end(b, box);
 	box_end(b, minf);
 }
@@ -287,7 +89,7 @@ static unsigned int packed_language(const char language[4])
 	return packed;
 }
 
-static void put_mdia(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+static void put_mdia(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
 		     int64_t shift)
 {
 	const char *name = t->handler_name;
@@ -329,7 +131,7 @@ static void put_matrix(struct buf *b, const int32_t matrix[9])
 		put_be32(b, (uint32_t)matrix[i]);
 }
 
-static void put_tkhd(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+static void put_tkhd(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
 		     uint32_t id)
 {
 	uint64_t duration = track_duration(state, t);
@@ -368,7 +170,7 @@ static void put_edit_short(struct buf *b, uint64_t duration, int64_t media_time)
 	put_be32(b, 0x10000);
 }
 
-static void put_elst(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+static void put_elst(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
 		     int64_t shift)
 {
 	int64_t media_time = t->shown_start - t->samples[0].dts + shift;
@@ -378,7 +180,7 @@ static void put_elst(struct header_state *state, struct buf *b, const struct mp4
 	size_t edts = box_begin(b, "edts"), box = box_begin_full(b, "elst", is_long, 0);
 
 	if (media_time < 0)
-		state_fail(state, -EINVAL);
+		mp4_state_fail(state, -EINVAL);
 	put_be32(b, delay ? 2 : 1);
 	if (delay)
 		put(b, delay, -1);
@@ -401,7 +203,7 @@ static void put_name(struct buf *b, const struct mp4_out_track *t)
 	box_end(b, udta);
 }
 
-static void put_track(struct header_state *state, struct buf *b, const struct mp4_out_track *t,
+static void put_track(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
 		      uint32_t id)
 {
 	int64_t shift = composition_shift(t);
@@ -414,7 +216,7 @@ static void put_track(struct header_state *state, struct buf *b, const struct mp
 	box_end(b, trak);
 }
 
-static void put_moov(struct header_state *state, struct buf *b)
+static void put_moov(struct mp4_header_state *state, struct buf *b)
 {
 	const struct mp4_movie *movie = state->movie;
 	size_t moov = box_begin(b, "moov"), box;
@@ -462,7 +264,7 @@ static void put_ftyp(struct buf *b, bool is_audio)
 }
 
 /* Everything up to the payload, for one assumption about where that begins. */
-static void put_all(struct header_state *state, struct buf *b, int64_t payload_bytes)
+static void put_all(struct mp4_header_state *state, struct buf *b, int64_t payload_bytes)
 {
 	bool is_large = payload_bytes > UINT32_MAX - 16;
 	size_t mdat_header = is_large ? 16 : 8, pad, box;
@@ -480,7 +282,7 @@ static void put_all(struct header_state *state, struct buf *b, int64_t payload_b
 }
 
 /* Each range's place in the payload. */
-static int place_ranges(struct header_state *state, bool of_spool, int64_t *bytes)
+static int place_ranges(struct mp4_header_state *state, bool of_spool, int64_t *bytes)
 {
 	const struct mp4_movie *movie = state->movie;
 
@@ -495,11 +297,12 @@ static int place_ranges(struct header_state *state, bool of_spool, int64_t *byte
 	return 0;
 }
 
-static int state_init(struct header_state *state, const struct mp4_movie *movie, int64_t *ret_bytes)
+static int state_init(struct mp4_header_state *state, const struct mp4_movie *movie,
+		      int64_t *ret_bytes)
 {
 	int64_t bytes = 0;
 
-	*state = (struct header_state){.movie = movie};
+	*state = (struct mp4_header_state){.movie = movie};
 	state->range_starts = calloc(movie->n_ranges + 1, sizeof(*state->range_starts));
 	if (!state->range_starts)
 		return -ENOMEM;
@@ -523,7 +326,7 @@ static int state_init(struct header_state *state, const struct mp4_movie *movie,
 	return 0;
 }
 
-static int build_header(struct header_state *state, struct buf *out, int64_t payload_bytes,
+static int build_header(struct mp4_header_state *state, struct buf *out, int64_t payload_bytes,
 			struct mp4_header *ret)
 {
 	/* Usually two rounds: measure, place. A third when the places need 64 bits. */
@@ -550,7 +353,7 @@ static int build_header(struct header_state *state, struct buf *out, int64_t pay
 
 int mp4_build_header(const struct mp4_movie *movie, struct buf *out, struct mp4_header *ret)
 {
-	struct header_state state;
+	struct mp4_header_state state;
 	int64_t payload_bytes = 0;
 	int r = state_init(&state, movie, &payload_bytes);
 
