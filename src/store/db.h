@@ -110,9 +110,11 @@ int artifacts_from_json(const char *text, struct artifact **ret, size_t *ret_n);
 /** The reverse of upload_state_name(); a word that is not ours proves nothing: incomplete. */
 enum upload_state upload_state_from_name(const char *name);
 
-/** Read a row that SELECT JOB_COLUMNS gave (jobs.c). */
+/** Bind every column that the statement names (job_row.c). */
+int job_row_bind(sqlite3_stmt *stmt, const struct job_snapshot *job);
+/** Read a row that SELECT JOB_COLUMNS gave. */
 int job_row_read(sqlite3_stmt *stmt, struct job_snapshot *ret);
-/* In the order of the table of columns in jobs.c. */
+/* In the order of the table of columns in job_row.c. */
 #define JOB_COLUMNS JOB_COLUMNS_WITH("artifacts")
 /* The same, but for the clips: of many jobs they are much text that nobody may want. */
 #define JOB_COLUMNS_BRIEF JOB_COLUMNS_WITH("'[]'")
