@@ -56,7 +56,7 @@ done < <(tr -s '\n\t' '  ' <"$top/src/daemon/config.c" |
 # ---- a request's fields
 same fields \
 	"$(section 'STARTING A JOB' | sed -n 's/^\.It Cm \([A-Za-z0-9]*\)$/\1/p')" \
-	"$(sed -n '/^static const struct field fields\[\]/,/^};/s/^\t{"\([A-Za-z0-9]*\)".*/\1/p' "$top/src/intake/request.c")"
+	"$(sed -n '/^static const struct field fields\[\]/,/^};/s/^\t{"\([A-Za-z0-9]*\)".*/\1/p' "$top/src/intake/request_fields.c")"
 
 # ---- codes: those of the table that anything in the program gives
 rows=$(sed -nE 's/^\t\[(SC_[A-Z_]+)\] = \{"([A-Z_]+)", ([A-Z0]+), (true|false)\},$/\1 \2 \3 \4/p' "$top/src/model/error.c")

@@ -56,7 +56,7 @@ def compare(what, said, known):
 options = table("src/daemon/config.c", "settings_table[] = {", r'\n\t\{"([a-z_]+)", "([A-Z_]+)"')
 compare("setting", names_in("Settings", [0]), [o for o, _ in options])
 compare("variable", names_in("Settings", [1]), [v for _, v in options])
-fields = table("src/intake/request.c", "fields[] = {", r'\n\t\{"(\w+)"')
+fields = table("src/intake/request_fields.c", "fields[] = {", r'\n\t\{"(\w+)"')
 compare("field", names_in("Starting a job", [0]), fields)
 codes = table("src/model/error.c", "codes[SC_CODE_COUNT] = {", r'= \{"([A-Z_]+)"')
 codes.remove("OK")
