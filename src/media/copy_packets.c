@@ -41,6 +41,8 @@ struct filler {
 	size_t n_active;
 	struct filling *waiting; /* owned; decided, its first packet has not come */
 	size_t n_decided;        /* cuts that were made a filling */
+	bool is_looking; /* scans look into the streams, as the index's did */
+	bool is_other;   /* this one gave other packets than the index's */
 };
 
 static void filling_free(struct filler *f, struct filling *filling)
@@ -139,9 +141,10 @@ static int put_packet(struct filler *f, struct filling *filling, const AVPacket 
 
 		if (!s || s->offset != offset)
 			continue;
-		if (s->size != (uint32_t)packet->size)
-			return error_set(f->e, SC_UPLOAD_CHANGED,
-					 "the upload changed while it was cut");
+		if (s->size != (uint32_t)packet->size) {
+			f->is_other = true;
+			return 0;
+		}
 		out = &filling->clip.tracks[k].samples[filling->next[k]];
 		r = file_pwrite_all(filling->file.fd, packet->data, (size_t)packet->size,
 				    mp4_payload_place(&filling->clip.movie, &filling->file.header,
@@ -180,13 +183,19 @@ static int finish_complete(struct filler *f)
 	return 0;
 }
 
-/* One scan; ends when no clip can gain anything from what is left of it. */
+static struct packet_layout layout_of(const struct filler *f)
+{
+	return f->is_looking ? (struct packet_layout){0} : f->source->index->layout;
+}
+
+/* One scan; ends when no clip can gain anything from what is left of it, or at a packet that is_other. */
 static int scan_once(struct filler *f)
 {
 	auto_of(packet_reader) struct packet_reader *reader = NULL;
+	const struct packet_layout layout = layout_of(f);
 	size_t decided = f->n_decided - (f->waiting ? 1 : 0), number = 0;
 	int64_t offset = 0;
-	int r = packet_reader_open(f->source->fd, f->source->listener, f->e, &reader);
+	int r = packet_reader_open_again(f->source->fd, &layout, f->source->listener, f->e, &reader);
 
 	if (r < 0)
 		return r;
@@ -196,19 +205,36 @@ static int scan_once(struct filler *f)
 		r = begin_due(f, offset);
 		for (size_t i = 0; i < f->n_active && r == 0; i++)
 			r = put_packet(f, f->active[i], packet, offset);
-		if (r == 0)
+		if (r == 0 && !f->is_other)
 			r = finish_complete(f);
-		if (r < 0)
+		if (r < 0 || f->is_other)
 			return r;
 		offset += packet_step(packet);
 		if (!f->n_active && (!f->waiting || f->waiting->first_offset < offset))
 			return 0;
 	}
-	if (r < 0)
-		return r;
-	if (f->n_active || f->n_decided - (f->waiting ? 1 : 0) == decided)
-		return error_set(f->e, SC_UPLOAD_CHANGED,
-				 "the upload ended earlier while it was cut than when it was read");
+	f->is_other = r == 0 &&
+		      (f->n_active || f->n_decided - (f->waiting ? 1 : 0) == decided);
+	return r;
+}
+
+/*
+ * A scan that has not looked into the streams may find them cut into other packets: then one that
+ * looks does what is left. The clips that are done had all of theirs; the others begin anew.
+ */
+static int begin_anew(struct filler *f)
+{
+	if (f->is_looking || !f->source->index->layout.n_streams)
+		return error_set(f->e, SC_UPLOAD_CHANGED, "the upload changed while it was cut");
+	f->is_looking = true;
+	f->is_other = false;
+	for (size_t i = 0; i < f->n_active; i++) {
+		struct filling *filling = f->active[i];
+
+		for (size_t k = 0; k < filling->clip.movie.n_tracks; k++)
+			filling->next[k] = filling->clip.tracks[k].n_head;
+		filling->n_left = filling->n_all;
+	}
 	return 0;
 }
 
@@ -226,9 +252,11 @@ int copy_clips_by_packets(struct media_source *source, const struct copy_selecti
 			   .e = e};
 	int r;
 
-	do
+	do {
 		r = scan_once(&f);
-	while (r == 0 && (f.waiting || f.n_decided < n_cuts));
+		if (r == 0 && f.is_other)
+			r = begin_anew(&f);
+	} while (r == 0 && (f.n_active || f.waiting || f.n_decided < n_cuts));
 	for (size_t i = 0; i < f.n_active; i++)
 		filling_free(&f, f.active[i]);
 	filling_free(&f, f.waiting);

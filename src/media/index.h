@@ -75,12 +75,30 @@ struct index_track {
 
 struct text_track;
 
+/** How a stream's packets come into MP4's form. */
+enum packet_form {
+	PACKET_AS_IS,
+	PACKET_ANNEXB, /* lengths for start codes */
+	PACKET_ADTS,   /* without the header in each packet */
+};
+
+/** The streams whose packets a scan has counted: all of them, not only those that became tracks. */
+struct packet_layout {
+	size_t n_streams; /* 0: the next scan finds out by itself */
+	struct {
+		unsigned int number; /* libavformat's */
+		int codec_id;        /* libavcodec's */
+		enum packet_form form;
+	} streams[INDEX_MAX_TRACKS];
+};
+
 struct media_index {
 	struct index_track *tracks; /* owned; the kept ones: at most one video, it comes first */
 	size_t n_tracks;
 	struct text_track *texts; /* owned; subtitles that are text, beside a picture */
 	size_t n_texts;           /* with n_tracks at most INDEX_MAX_TRACKS */
 	bool is_packets; /* found by libavformat: bytes are fetched as packets, not by place */
+	struct packet_layout layout; /* with is_packets */
 	uint32_t creation_time; /* seconds since 1904, 0 unknown */
 	char *dropped;          /* owned; JSON array of strings: streams that are left out */
 	/* libavformat's time minus this (zero / zero_timescale seconds) is the presented time. */

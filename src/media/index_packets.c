@@ -334,6 +334,7 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 	if (r < 0)
 		return r;
 	reader->is_measuring = true;
+	packet_reader_get_layout(reader, &index->layout);
 	*scan = (struct packet_scan){.reader = reader,
 				     .listener = listener,
 				     .e = e,

@@ -311,8 +311,50 @@ static int convert_packet(struct packet_reader *reader, size_t number)
 	return r < 0 ? r : 1;
 }
 
-int packet_reader_open(int fd, const struct media_listener *listener, struct error *e,
-		       struct packet_reader **ret)
+void packet_reader_get_layout(const struct packet_reader *reader, struct packet_layout *ret)
+{
+	*ret = (struct packet_layout){0};
+	/* Its streams' codecs stand in tables, and where a packet ends says the stream itself. */
+	if (!av_match_name("mpegts", reader->input->format->iformat->name))
+		return;
+	for (size_t i = 0; i < reader->n_streams; i++) {
+		if (reader->unpack[i])
+			return;
+		ret->streams[i].number = (unsigned int)reader->streams[i]->index;
+		ret->streams[i].codec_id = reader->streams[i]->codecpar->codec_id;
+		ret->streams[i].form = reader->is_annexb[i] ? PACKET_ANNEXB
+				       : reader->adts[i]    ? PACKET_ADTS
+							    : PACKET_AS_IS;
+	}
+	ret->n_streams = reader->n_streams;
+}
+
+/** @return 1, 0: the streams are not (yet) as the layout says, -ENOMEM */
+static int open_known(struct packet_reader *reader, const struct packet_layout *layout)
+{
+	AVFormatContext *format = reader->input->format;
+	int r = 0;
+
+	for (size_t i = 0; i < layout->n_streams; i++)
+		if (layout->streams[i].number >= format->nb_streams ||
+		    (int)format->streams[layout->streams[i].number]->codecpar->codec_id !=
+			    layout->streams[i].codec_id)
+			return 0;
+	for (unsigned int i = 0; i < format->nb_streams; i++)
+		format->streams[i]->discard = AVDISCARD_ALL;
+	reader->n_streams = layout->n_streams;
+	for (size_t i = 0; i < layout->n_streams && r == 0; i++) {
+		reader->streams[i] = format->streams[layout->streams[i].number];
+		reader->streams[i]->discard = AVDISCARD_DEFAULT;
+		reader->is_annexb[i] = layout->streams[i].form == PACKET_ANNEXB;
+		if (layout->streams[i].form == PACKET_ADTS)
+			r = open_adts(reader, i);
+	}
+	return r < 0 ? r : 1;
+}
+
+static int open_input(int fd, const struct media_listener *listener, struct error *e,
+		      struct packet_reader **ret)
 {
 	auto_of(packet_reader) struct packet_reader *reader = calloc(1, sizeof(*reader));
 	int r;
@@ -322,12 +364,45 @@ int packet_reader_open(int fd, const struct media_listener *listener, struct err
 	if (!reader || !reader->packet)
 		return error_from_errno(e, -ENOMEM, "opening the upload");
 	r = av_input_open(fd, listener, e, &reader->input);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(reader);
+	return 0;
+}
+
+int packet_reader_open(int fd, const struct media_listener *listener, struct error *e,
+		       struct packet_reader **ret)
+{
+	auto_of(packet_reader) struct packet_reader *reader = NULL;
+	int r = open_input(fd, listener, e, &reader);
+
 	if (r == 0)
 		r = open_streams(reader, e);
 	if (r == 0)
 		r = open_forms(reader, e);
 	if (r < 0)
 		return r;
+	*ret = take_ptr(reader);
+	return 0;
+}
+
+int packet_reader_open_again(int fd, const struct packet_layout *layout,
+			     const struct media_listener *listener, struct error *e,
+			     struct packet_reader **ret)
+{
+	auto_of(packet_reader) struct packet_reader *reader = NULL;
+	int r;
+
+	if (!layout->n_streams)
+		return packet_reader_open(fd, listener, e, ret);
+	r = open_input(fd, listener, e, &reader);
+	if (r < 0)
+		return r;
+	r = open_known(reader, layout);
+	if (r < 0)
+		return error_from_errno(e, r, "opening the upload");
+	if (r == 0)
+		return packet_reader_open(fd, listener, e, ret);
 	*ret = take_ptr(reader);
 	return 0;
 }

@@ -40,6 +40,16 @@ struct packet_reader {
 /** Codes as of av_input_open(); INVALID_MEDIA also without any stream to keep. */
 int packet_reader_open(int fd, const struct media_listener *listener, struct error *e,
 		       struct packet_reader **ret);
+/**
+ * The same source again, without looking into its streams: that decodes, and takes as long as a tenth
+ * of what there is to do. Where the streams are not as they were said to be, or nothing was said, it
+ * is packet_reader_open().
+ */
+int packet_reader_open_again(int fd, const struct packet_layout *layout,
+			     const struct media_listener *listener, struct error *e,
+			     struct packet_reader **ret);
+/** What packet_reader_open_again() wants; n_streams 0 for containers whose streams must be looked into. */
+void packet_reader_get_layout(const struct packet_reader *reader, struct packet_layout *ret);
 void packet_reader_close(struct packet_reader *reader);
 SC_DEFINE_AUTO(packet_reader, packet_reader_close)
 

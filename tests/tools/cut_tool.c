@@ -4,7 +4,9 @@
  *
  *     cut_tool SOURCE OUTDIR exact|smart|keyframe|encode SECONDS MAXCLIPS [START-END,…] [strict] [FIELD=VALUE…]
  *
- * FIELD: parts aspect width height fit quality preset, as in a request; strict alone.
+ * FIELD: parts aspect width height fit quality preset, as in a request; strict alone. layout=true, or
+ * how the second scan of packets is misled about the streams: layout=0, layout=1 a stream's form,
+ * layout=fewer; then {"read":BYTES} of the source comes last on standard error.
  *
  * Prints {"duration":…} and a line of JSON for each clip; warnings and libav's lines go to standard
  * error. Exit codes: 0, 1 with "CODE: message" on standard error, 2 usage.
@@ -14,7 +16,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/media/source.h"
 #include "storyclip/media.h"
+
+static uint64_t n_read;
+
+static void count_read(void *context, uint64_t bytes)
+{
+	n_read += bytes;
+}
+
+static void mislead(struct packet_layout *layout, const char *how)
+{
+	size_t i = (size_t)(*how - '0');
+
+	if (!strcmp(how, "fewer"))
+		layout->n_streams--;
+	else if (i < layout->n_streams)
+		layout->streams[i].form = layout->streams[i].form == PACKET_AS_IS ? PACKET_ANNEXB
+										  : PACKET_AS_IS;
+}
 
 static void say(void *context, const char *line)
 {
@@ -84,7 +105,9 @@ static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, st
 				    .max_clips = (unsigned int)strtoul(argv[5], NULL, 10),
 				    .ranges = ranges};
 	const struct media_listener listener = {
-		.context = (void *)(uintptr_t) "", .log = say, .warning = say_warning};
+		.context = (void *)(uintptr_t) "", .log = say, .warning = say_warning,
+		.worked = count_read};
+	const char *layout = NULL;
 	auto_of(media_source) struct media_source *source = NULL;
 	struct media_plan plan = {0};
 	bool is_strict = false;
@@ -93,6 +116,8 @@ static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, st
 	for (int i = 6; i < argc; i++)
 		if (!strcmp(argv[i], "strict"))
 			is_strict = true;
+		else if (!strncmp(argv[i], "layout=", 7))
+			layout = argv[i] + 7;
 		else if (!strchr(argv[i], '='))
 			split.n_ranges = parse_ranges(argv[i], ranges, REQUEST_MAX_CLIPS);
 		else if (!set_field(argv[i], &split, &encode))
@@ -101,11 +126,15 @@ static int cut(int fd, int dir_fd, enum cut_mode mode, char **argv, int argc, st
 	if (r < 0)
 		return r;
 	printf("{\"duration\":%.6f}\n", (double)media_duration_us(source) / 1e6);
+	if (layout)
+		mislead(&source->index->layout, layout);
 	r = media_plan(source, mode, &split, e, &plan);
 	if (r == 0)
 		r = media_cut(source, mode, &encode, is_strict, &plan, dir_fd, print_clip, NULL,
 			      e);
 	media_plan_finish(&plan);
+	if (layout)
+		fprintf(stderr, "{\"read\":%llu}\n", (unsigned long long)n_read);
 	return r;
 }
 
