@@ -22,8 +22,10 @@
  *   retention   engine           → commits; a timer; only with that setting       → engine_stop
  *   backup      store            → reading the database, writing its copy; a timer  → store_close
  *
- * The worker has one thread, and beside it, for a time: libav's decoders, and `syncer`
- * (common/file_sync.c), eight at most, which block on fsync and end with the call that started them.
+ * The worker has one thread, and beside it, for a time: libav's decoders; `syncer`
+ * (common/file_sync.c), eight at most, which block on fsync and end with the call that started them;
+ * `writer` (media/write_behind.c), which writes packets to clips and ends with the scan that reads them. Its
+ * queue has a lock of its own, under which nothing else is done.
  *
  * Locks. Holding one, take only those further down; never the same kind twice.
  *

@@ -11,7 +11,7 @@
 #include "copy_text.h"
 #include "recode.h"
 #include "packets.h"
-#include "storyclip/common/file.h"
+#include "write_behind.h"
 #include "storyclip/common/hook.h"
 
 #define ACTIVE_MAX 16
@@ -36,6 +36,7 @@ struct filler {
 	size_t n_cuts;
 	char *dropped;
 	struct clip_set *set;
+	struct write_behind *writer; /* owned */
 	struct error *e;
 	struct filling *active[ACTIVE_MAX]; /* owned; in the order of cuts */
 	size_t n_active;
@@ -146,10 +147,11 @@ static int put_packet(struct filler *f, struct filling *filling, const AVPacket 
 			return 0;
 		}
 		out = &filling->clip.tracks[k].samples[filling->next[k]];
-		r = file_pwrite_all(filling->file.fd, packet->data, (size_t)packet->size,
-				    mp4_payload_place(&filling->clip.movie, &filling->file.header,
-						      false) +
-					    out->offset);
+		r = write_behind_put(f->writer, filling->file.fd,
+				     mp4_payload_place(&filling->clip.movie,
+						       &filling->file.header, false) +
+					     out->offset,
+				     packet);
 		if (r < 0)
 			return error_from_errno(f->e, r, "writing clip %zu", filling->number + 1);
 		filling->next[k]++;
@@ -167,9 +169,11 @@ static int finish_complete(struct filler *f)
 		struct artifact artifact = copy_clip_artifact(
 			f->source->index, &f->cuts[filling->number], &filling->clip,
 			(unsigned int)filling->number + 1, f->dropped);
-		int r = clip_file_finish(f->set, &filling->clip.movie, &filling->file, &artifact,
-					 f->e);
+		int r = write_behind_wait(f->writer);
 
+		if (r < 0)
+			return error_from_errno(f->e, r, "writing clip %zu", filling->number + 1);
+		r = clip_file_finish(f->set, &filling->clip.movie, &filling->file, &artifact, f->e);
 		if (r < 0)
 			return r;
 		filling_free(f, filling);
@@ -250,13 +254,16 @@ int copy_clips_by_packets(struct media_source *source, const struct copy_selecti
 			   .dropped = dropped,
 			   .set = set,
 			   .e = e};
-	int r;
+	int r = write_behind_start(&f.writer);
 
+	if (r < 0)
+		return error_from_errno(e, r, "writing clips");
 	do {
 		r = scan_once(&f);
 		if (r == 0 && f.is_other)
 			r = begin_anew(&f);
 	} while (r == 0 && (f.n_active || f.waiting || f.n_decided < n_cuts));
+	write_behind_stop(f.writer); /* before the files are closed */
 	for (size_t i = 0; i < f.n_active; i++)
 		filling_free(&f, f.active[i]);
 	filling_free(&f, f.waiting);

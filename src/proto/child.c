@@ -133,8 +133,7 @@ void child_say(enum report_kind kind, const char *fmt, ...)
 int child_end(struct child_reporter *reporter, int r, const struct error *e)
 {
 	struct report report = {.kind = REPORT_DONE, .progress = -1,
-				.synced_us = reporter->synced_us,
-				.copied_bytes = reporter->copied_bytes};
+				.synced_us = reporter->synced_us};
 
 	child_flush(reporter);
 	if (r < 0) {
