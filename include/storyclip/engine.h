@@ -91,6 +91,13 @@ struct job_source {
 	int64_t mtime_ns;
 	bool is_ready;     /* false: somebody still writes it; wait for engine_source_ready() */
 	bool is_incomplete; /* the registry says `incomplete`: the job is accepted and fails */
+	/**
+	 * Called once, when the job is there (engine_source_is_frozen()) but cannot run yet, on the
+	 * caller's thread and without locks: the intake looks again whether somebody has begun to write.
+	 * It may change size, mtime_ns, is_ready and is_incomplete. NULL: there is no need.
+	 */
+	void (*look_again)(void *context, struct job_source *source);
+	void *context;
 };
 
 /**
@@ -100,7 +107,7 @@ struct job_source {
  * Codes: JOB_EXISTS (job or OUTPUT_ROOT/<id> taken), QUEUE_FULL, NO_SPACE, STOPPING, INTERNAL.
  */
 int engine_submit(struct engine *engine, const struct request *request, const char *input_json,
-		  const struct job_source *source, const struct caller *caller, struct error *e,
+		  struct job_source *source, const struct caller *caller, struct error *e,
 		  char ret_job_id[JOB_ID_SIZE]);
 
 /**
@@ -119,7 +126,7 @@ int engine_duplicate(struct engine *engine, const struct request *request, const
 int engine_check_retry(struct engine *engine, const char *job_id, const struct caller *caller,
 		       struct error *e, char **ret_upload_id);
 /** Do it: queued again, without failures, its upload taken anew. Codes: those, and engine_submit()'s. */
-int engine_retry(struct engine *engine, const char *job_id, const struct job_source *source,
+int engine_retry(struct engine *engine, const char *job_id, struct job_source *source,
 		 const struct caller *caller, struct error *e);
 
 /** Start no job (or start them again); running ones go on. Until the end of the mount.

@@ -55,6 +55,21 @@ SC_DEFINE_AUTO(intake, intake_destroy)
 
 /* ---- what the mount tells about files in incoming/; cheap, never blocks on the disk; any thread ---- */
 
+/** A file that is about to be opened for writing; see intake_opening_begin(). */
+struct intake_opening {
+	struct intake_opening *next;
+	dev_t dev;
+	ino_t ino;
+};
+
+/**
+ * Before intake_is_frozen() is asked in order to open a file for writing, to truncate it or to change its size:
+ * a job that is being accepted waits until it is known what became of it.
+ * @param opening  the caller's memory, until intake_opening_end()
+ */
+void intake_opening_begin(struct intake *intake, dev_t dev, ino_t ino, struct intake_opening *opening);
+/** It was opened, and intake_writer_opened() told so, or it was not. */
+void intake_opening_end(struct intake *intake, struct intake_opening *opening);
 /** A regular file was opened for writing. @param path  below incoming/ */
 void intake_writer_opened(struct intake *intake, dev_t dev, ino_t ino, const char *path);
 /** A writable open file was released. @param fd  borrowed for the call, used (dup) to sync behind it */

@@ -36,6 +36,7 @@
  *                    ring of events                       (src/fs)
  *   fs.notify        the notify thread's queue            (src/fs)
  *   intake.registry  open writers, pending rows           (src/intake)
+ *   intake.openings  who is about to open for writing     (src/intake)
  *   intake.watch     uploads to be watched from now on    (src/intake)
  *   intake.command   the command thread's queue           (src/intake)
  *   engine.commit    one transition at a time: the only lock under which the store is called (src/engine)

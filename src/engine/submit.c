@@ -65,6 +65,13 @@ static int encode_order(const struct engine *engine, const struct request *reque
 	return *ret ? 0 : -ENOMEM;
 }
 
+static enum source_state source_state_of(const struct job_source *source)
+{
+	return source->is_incomplete ? SOURCE_INCOMPLETE
+	       : source->is_ready    ? SOURCE_READY
+				     : SOURCE_WAITING;
+}
+
 static void fill_source(struct engine *engine, const struct job_source *source,
 			struct job_snapshot *job)
 {
@@ -73,9 +80,7 @@ static void fill_source(struct engine *engine, const struct job_source *source,
 	job->source_ino = source->ino;
 	job->source_size = source->size;
 	job->source_mtime_ns = source->mtime_ns;
-	job->source_state = source->is_incomplete ? SOURCE_INCOMPLETE
-			    : source->is_ready    ? SOURCE_READY
-						  : SOURCE_WAITING;
+	job->source_state = source_state_of(source);
 	snprintf(job->message, sizeof(job->message), "%s",
 		 job->source_state == SOURCE_WAITING ? JOB_MESSAGE_WAITING : JOB_MESSAGE_QUEUED);
 }
@@ -256,11 +261,22 @@ static void log_retried(struct engine *engine, const struct job *job, const stru
 	joblog_write(engine, job->shown.id, "taken up again by uid %u", (unsigned int)caller->uid);
 }
 
+/* From here on nobody opens the file for writing unseen; who has begun before is waited for. */
+static void look_again(struct engine *engine, struct job *job, struct job_source *source)
+{
+	source->look_again(source->context, source);
+	lock_acquire(&engine->jobs);
+	if (job->shown.source_state != source_state_of(source) ||
+	    job->shown.source_size != source->size)
+		fill_source(engine, source, &job->shown);
+	lock_release(&engine->jobs);
+}
+
 /*
  * @param was  NULL for a new job, else the state in which one had ended
  * @param what  how the listener will be told of it, with *ret_version
  */
-static int accept_job(struct engine *engine, struct job *job, const struct job_source *source,
+static int accept_job(struct engine *engine, struct job *job, struct job_source *source,
 		      const struct caller *caller, const enum job_state *was, unsigned int what,
 		      struct error *e, uint64_t *ret_version)
 {
@@ -277,6 +293,8 @@ static int accept_job(struct engine *engine, struct job *job, const struct job_s
 		r = space_check(engine, job->shown.cut, source->size, e);
 	if (r == 0)
 		r = hold_source(engine, job, source, e);
+	if (r == 0 && source->look_again)
+		look_again(engine, job, source);
 	if (r == 0) {
 		/* Before the row: a job that is seen has a log. */
 		(was ? log_retried : log_accepted)(engine, job, caller);
@@ -297,7 +315,7 @@ static int accept_job(struct engine *engine, struct job *job, const struct job_s
 
 /* What *snapshot owns becomes a job's. Accept it and tell of it. */
 static int accept_snapshot(struct engine *engine, struct job_snapshot *snapshot,
-			   const struct job_source *source, const struct caller *caller,
+			   struct job_source *source, const struct caller *caller,
 			   const enum job_state *was, struct error *e)
 {
 	unsigned int what = JOB_CHANGED_TEXT | (was ? JOB_CHANGED_CLIPS : JOB_CHANGED_CREATED);
@@ -343,7 +361,7 @@ int engine_duplicate(struct engine *engine, const struct request *request, const
 }
 
 int engine_submit(struct engine *engine, const struct request *request, const char *input_json,
-		  const struct job_source *source, const struct caller *caller, struct error *e,
+		  struct job_source *source, const struct caller *caller, struct error *e,
 		  char ret_job_id[JOB_ID_SIZE])
 {
 	auto_snapshot struct job_snapshot snapshot = {0};
@@ -431,7 +449,7 @@ static int begin_again(struct engine *engine, const struct job_source *source,
 	return 0;
 }
 
-int engine_retry(struct engine *engine, const char *job_id, const struct job_source *source,
+int engine_retry(struct engine *engine, const char *job_id, struct job_source *source,
 		 const struct caller *caller, struct error *e)
 {
 	auto_snapshot struct job_snapshot asked = {0}, job = {0};

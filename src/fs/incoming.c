@@ -385,7 +385,7 @@ static int set_times(int fd, const struct stat *attr, int to_set)
 
 /* Cut or lengthen a file, by an open file of the caller's or by a short-lived one that counts as a
  * writer. */
-static int set_size(struct fs *fs, struct inc_node *node, off_t size, struct fuse_file_info *fi)
+static int set_size_now(struct fs *fs, struct inc_node *node, off_t size, struct fuse_file_info *fi)
 {
 	auto_fd int fd = -1;
 	auto_free char *path = NULL;
@@ -408,6 +408,17 @@ static int set_size(struct fs *fs, struct inc_node *node, off_t size, struct fus
 	r = ftruncate(fd, size) < 0 ? -errno : 0;
 	if (path)
 		intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
+	return r;
+}
+
+static int set_size(struct fs *fs, struct inc_node *node, off_t size, struct fuse_file_info *fi)
+{
+	struct intake_opening opening;
+	int r;
+
+	intake_opening_begin(fs->intake, node->dev, node->ino, &opening);
+	r = set_size_now(fs, node, size, fi);
+	intake_opening_end(fs->intake, &opening);
 	return r;
 }
 

@@ -14,6 +14,7 @@ struct command_deps {
 	const struct intake_deps *intake;
 	int root_fd; /* UPLOAD_TMP_DIR */
 	struct uploads *uploads;
+	struct openings *openings;
 	struct watches *watches;
 };
 

@@ -15,6 +15,7 @@
 #include "arrivals.h"
 #include "command.h"
 #include "names.h"
+#include "openings.h"
 #include "parse.h"
 #include "registry.h"
 #include "scan.h"
@@ -26,6 +27,7 @@ struct intake {
 	struct intake_deps deps;
 	int root_fd;
 	struct uploads *uploads;
+	struct openings *openings;
 	struct watches *watches;
 	struct registry *registry;
 	struct commands *commands;
@@ -81,6 +83,8 @@ static int intake_build(struct intake *intake, struct error *e)
 					intake->deps.settings->upload_tmp_dir);
 	r = uploads_create(&intake->uploads);
 	if (r == 0)
+		r = openings_create(&intake->openings);
+	if (r == 0)
 		r = watches_create(&intake->deps, intake->uploads, &intake->watches);
 	if (r < 0)
 		return error_from_errno(e, r, "starting the intake");
@@ -89,7 +93,7 @@ static int intake_build(struct intake *intake, struct error *e)
 	if (r < 0)
 		return r;
 	commands = (struct command_deps){&intake->deps, intake->root_fd, intake->uploads,
-					 intake->watches};
+					 intake->openings, intake->watches};
 	r = commands_create(&commands, &intake->commands);
 	if (r == 0)
 		r = arrivals_create(&registry, &intake->arrivals);
@@ -151,6 +155,7 @@ void intake_destroy(struct intake *intake)
 	commands_destroy(intake->commands);
 	registry_destroy(intake->registry);
 	watches_destroy(intake->watches);
+	openings_destroy(intake->openings);
 	uploads_destroy(intake->uploads);
 	if (intake->root_fd >= 0)
 		close(intake->root_fd);
@@ -203,6 +208,16 @@ bool intake_is_frozen(struct intake *intake, dev_t dev, ino_t ino)
 {
 	return engine_source_is_frozen(intake->deps.engine, dev, ino) &&
 	       !uploads_has_writer(intake->uploads, dev, ino);
+}
+
+void intake_opening_begin(struct intake *intake, dev_t dev, ino_t ino, struct intake_opening *opening)
+{
+	openings_begin(intake->openings, dev, ino, opening);
+}
+
+void intake_opening_end(struct intake *intake, struct intake_opening *opening)
+{
+	openings_end(intake->openings, opening);
 }
 
 unsigned int intake_open_uploads(struct intake *intake)

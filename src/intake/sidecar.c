@@ -247,7 +247,7 @@ static int row_accepted(struct store *store, struct sidecar_row *row, const stru
 
 /* Have the engine accept it under the id that the row holds already. */
 static int accept_with_row(const struct command_deps *deps, const struct sidecar *sidecar,
-			   struct request *request, const struct resolved *upload,
+			   struct request *request, struct resolved *upload,
 			   struct sidecar_row *row, struct error *e)
 {
 	struct store *store = deps->intake->store;
@@ -285,7 +285,7 @@ static int accept_with_row(const struct command_deps *deps, const struct sidecar
 }
 
 static int start_job(const struct command_deps *deps, const struct sidecar *sidecar,
-		     struct request *request, const struct resolved *upload, bool is_quiet,
+		     struct request *request, struct resolved *upload, bool is_quiet,
 		     struct error *e)
 {
 	const struct intake_deps *intake = deps->intake;

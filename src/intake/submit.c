@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "openings.h"
 #include "parse.h"
 #include "storyclip/common/hook.h"
 
@@ -74,35 +75,69 @@ static void check_again(const struct command_deps *deps, const struct resolved *
 		engine_source_ready(engine, st.st_dev, st.st_ino, st.st_size, stat_mtime_ns(&st));
 }
 
-static struct job_source source_of(const struct resolved *upload, enum upload_stage stage)
+/* A request and the upload that it is about. */
+struct submission {
+	const struct command_deps *deps;
+	struct resolved *upload;
+	enum upload_stage stage;
+};
+
+static void set_source(const struct submission *s, struct job_source *source)
 {
-	return (struct job_source){
-		.path = upload->path,
-		.fd = upload->fd,
-		.dev = upload->st.st_dev,
-		.ino = upload->st.st_ino,
-		.size = upload->st.st_size,
-		.mtime_ns = stat_mtime_ns(&upload->st),
-		.is_ready = stage == UPLOAD_STAGE_QUIET || stage == UPLOAD_STAGE_INCOMPLETE,
-		.is_incomplete = stage == UPLOAD_STAGE_INCOMPLETE,
+	source->size = s->upload->st.st_size;
+	source->mtime_ns = stat_mtime_ns(&s->upload->st);
+	source->is_ready = s->stage == UPLOAD_STAGE_QUIET || s->stage == UPLOAD_STAGE_INCOMPLETE;
+	source->is_incomplete = s->stage == UPLOAD_STAGE_INCOMPLETE;
+}
+
+/* Somebody may have opened it, or changed its size, since the stage was asked for: then the job waits. */
+static void look_again(void *context, struct job_source *source)
+{
+	struct submission *s = context;
+	struct stat st;
+
+	if (s->stage != UPLOAD_STAGE_QUIET)
+		return;
+	openings_wait(s->deps->openings, source->dev, source->ino);
+	if (fstat(source->fd, &st) < 0 ||
+	    (st.st_size == source->size &&
+	     uploads_ask(s->deps->uploads, &st, source->fd) == UPLOAD_STAGE_QUIET))
+		return;
+	s->upload->st = st;
+	s->stage = submit_stage(s->deps, s->upload);
+	set_source(s, source);
+}
+
+static struct job_source source_of(struct submission *s)
+{
+	struct job_source source = {
+		.path = s->upload->path,
+		.fd = s->upload->fd,
+		.dev = s->upload->st.st_dev,
+		.ino = s->upload->st.st_ino,
+		.look_again = look_again,
+		.context = s,
 	};
+
+	s->stage = submit_stage(s->deps, s->upload);
+	set_source(s, &source);
+	return source;
 }
 
 /* What is to be seen to once a job has the upload. */
-static void source_taken(const struct command_deps *deps, const struct resolved *upload,
-			 enum upload_stage stage, bool is_ready)
+static void source_taken(const struct submission *s, bool is_ready)
 {
-	if (stage == UPLOAD_STAGE_WRITING)
-		watches_add(deps->watches, upload->fd, &upload->st, upload->path);
-	check_again(deps, upload, is_ready);
+	if (s->stage == UPLOAD_STAGE_WRITING)
+		watches_add(s->deps->watches, s->upload->fd, &s->upload->st, s->upload->path);
+	check_again(s->deps, s->upload, is_ready);
 }
 
 int submit_accept(const struct command_deps *deps, struct request *request,
-		  const struct resolved *upload, const struct caller *caller, const char *input_json,
+		  struct resolved *upload, const struct caller *caller, const char *input_json,
 		  struct error *e, char job_id[JOB_ID_SIZE])
 {
-	enum upload_stage stage = submit_stage(deps, upload);
-	struct job_source source = source_of(upload, stage);
+	struct submission submission = {.deps = deps, .upload = upload};
+	struct job_source source = source_of(&submission);
 	bool is_generated = !request->job_id[0];
 	int r = -EEXIST;
 
@@ -117,7 +152,7 @@ int submit_accept(const struct command_deps *deps, struct request *request,
 	}
 	if (r < 0)
 		return r;
-	source_taken(deps, upload, stage, source.is_ready);
+	source_taken(&submission, source.is_ready);
 	return 0;
 }
 
@@ -179,7 +214,7 @@ int submit_retry(const struct command_deps *deps, const char *job_id, const stru
 {
 	auto_resolved struct resolved upload = RESOLVED_NONE;
 	auto_free char *upload_id = NULL;
-	enum upload_stage stage;
+	struct submission submission = {.deps = deps, .upload = &upload};
 	struct job_source source;
 	int r;
 
@@ -188,11 +223,10 @@ int submit_retry(const struct command_deps *deps, const char *job_id, const stru
 		r = resolve_upload(deps->root_fd, upload_id, caller, e, &upload);
 	if (r < 0)
 		return r;
-	stage = submit_stage(deps, &upload);
-	source = source_of(&upload, stage);
+	source = source_of(&submission);
 	r = engine_retry(deps->intake->engine, job_id, &source, caller, e);
 	if (r < 0)
 		return r;
-	source_taken(deps, &upload, stage, source.is_ready);
+	source_taken(&submission, source.is_ready);
 	return 0;
 }

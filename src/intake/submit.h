@@ -31,5 +31,5 @@ int submit_generate_id(const struct clock *clock, char out[JOB_ID_SIZE]);
  * Returns and thread as submit_request().
  */
 int submit_accept(const struct command_deps *deps, struct request *request,
-		  const struct resolved *upload, const struct caller *caller, const char *input_json,
+		  struct resolved *upload, const struct caller *caller, const char *input_json,
 		  struct error *e, char job_id[JOB_ID_SIZE]);
