@@ -18,7 +18,9 @@
 /* Descriptors of a child: 0, 1, 2, then those of proto.h. */
 #define CHILD_FDS (PROTO_CLIPS_FD + 1)
 
-static const char *const kept_variables[] = {"STORYCLIP_HOOKS=", "STORYCLIP_TEST_"};
+/* Of tests, and what a sanitizer's build is told: where to report, what is no fault. */
+static const char *const kept_variables[] = {"STORYCLIP_HOOKS=", "STORYCLIP_TEST_", "ASAN_OPTIONS=",
+					     "LSAN_OPTIONS=",    "TSAN_OPTIONS=",   "UBSAN_OPTIONS="};
 
 /* The order as a file: the child reads at its own pace and the daemon never waits for it. */
 static int make_order(const struct spawn_plan *plan, int *ret_fd)
