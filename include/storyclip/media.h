@@ -76,8 +76,8 @@ struct media_split {
  * @param split  borrowed for the call
  * Codes: RANGE_BEYOND_END, NO_CLIPS, LIMIT_EXCEEDED, OUT_OF_MEMORY.
  */
-int media_plan(const struct media_source *source, enum cut_mode mode,
-	       const struct media_split *split, struct error *e, struct media_plan *ret);
+int media_plan(struct media_source *source, enum cut_mode mode, const struct media_split *split,
+	       struct error *e, struct media_plan *ret);
 
 /**
  * Make all clips of the plan in order: each written to dir_fd under its final name

@@ -346,9 +346,10 @@ static int input_find_mend(struct av_input *in)
 	return 0;
 }
 
-static int input_open_format(struct av_input *in, struct error *e)
+static int input_open_format(struct av_input *in, bool is_edited, struct error *e)
 {
 	const AVInputFormat *kind = NULL;
+	AVDictionary *settings = NULL;
 	int r;
 
 	r = av_probe_input_buffer2(in->io, &kind, "", NULL, 0, 0);
@@ -372,7 +373,10 @@ static int input_open_format(struct av_input *in, struct error *e)
 	in->format->protocol_whitelist = av_strdup("none");
 	if (!in->format->format_whitelist || !in->format->protocol_whitelist)
 		return error_from_errno(e, -ENOMEM, "opening the upload");
-	r = avformat_open_input(&in->format, "", kind, NULL); /* frees the context when it fails */
+	if (!is_edited && av_dict_set(&settings, "ignore_editlist", "1", 0) < 0)
+		return error_from_errno(e, -ENOMEM, "opening the upload");
+	r = avformat_open_input(&in->format, "", kind, &settings); /* frees the context when it fails */
+	av_dict_free(&settings);
 	if ((r < 0 ? r != AVERROR(ENOMEM) : in->format->nb_streams == 0) && !in->read_error &&
 	    av_match_name("mov", kind->name) && !mov_has_index(in))
 		return error_set(e, SC_UPLOAD_INCOMPLETE,
@@ -385,8 +389,8 @@ static int input_open_format(struct av_input *in, struct error *e)
 	return 0;
 }
 
-int av_input_open(int fd, const struct media_listener *listener, struct error *e,
-		  struct av_input **ret)
+static int input_open(int fd, bool is_edited, const struct media_listener *listener, struct error *e,
+		      struct av_input **ret)
 {
 	auto_of(av_input) struct av_input *in = calloc(1, sizeof(*in));
 	uint8_t *buffer;
@@ -414,11 +418,23 @@ int av_input_open(int fd, const struct media_listener *listener, struct error *e
 	}
 	if (input_find_mend(in) < 0)
 		return error_from_errno(e, -ENOMEM, "opening the upload");
-	r = input_open_format(in, e);
+	r = input_open_format(in, is_edited, e);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(in);
 	return 0;
+}
+
+int av_input_open(int fd, const struct media_listener *listener, struct error *e,
+		  struct av_input **ret)
+{
+	return input_open(fd, true, listener, e, ret);
+}
+
+int av_input_open_unedited(int fd, const struct media_listener *listener, struct error *e,
+			   struct av_input **ret)
+{
+	return input_open(fd, false, listener, e, ret);
 }
 
 int av_input_next(struct av_input *input, AVPacket *packet)

@@ -43,6 +43,9 @@ struct av_input {
  */
 int av_input_open(int fd, const struct media_listener *listener, struct error *e,
 		  struct av_input **ret);
+/** The same without regard for the edit lists of an MP4: times are then the media's own. */
+int av_input_open_unedited(int fd, const struct media_listener *listener, struct error *e,
+			   struct av_input **ret);
 void av_input_close(struct av_input *input);
 SC_DEFINE_AUTO(av_input, av_input_close)
 

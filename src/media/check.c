@@ -45,30 +45,40 @@ static int check_samples(const struct check *c, size_t number, const struct mp4_
 	return 0;
 }
 
-/* What is presented: where it begins among the samples, and for how long. */
+/* One part of what is presented: where it begins among the samples, and for how long. */
+static int check_edit(const struct check *c, size_t number, const struct mp4_edit *edit,
+		      const struct mp4_out_edit *meant, int64_t first_pts)
+{
+	const struct mp4_out_track *out = &c->movie->tracks[number];
+	int64_t tolerance = out->timescale / c->movie->timescale + 1, measured;
+
+	measured = edit->media_time - first_pts;
+	if (measured != meant->start - out->samples[0].pts)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu begins at a wrong time",
+				 c->name, number + 1);
+	measured = index_rescale((int64_t)edit->duration, out->timescale, c->movie->timescale) -
+		   (meant->end - meant->start);
+	if (measured > tolerance || -measured > tolerance)
+		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong duration",
+				 c->name, number + 1);
+	return 0;
+}
+
 static int check_edits(const struct check *c, size_t number, const struct mp4_track *track,
 		       const struct mp4_sample *samples)
 {
 	const struct mp4_out_track *out = &c->movie->tracks[number];
-	const struct mp4_edit *edit = track->edits;
-	int64_t shown = out->shown_end - out->shown_start, measured;
+	const struct mp4_out_edit whole = {out->shown_start, out->shown_end};
+	const struct mp4_out_edit *meant = out->n_edits ? out->edits : &whole;
+	size_t n = out->n_edits ? out->n_edits : 1, n_before = out->delay ? 1 : 0;
+	int r = 0;
 
-	if (track->timescale != out->timescale || track->n_edits != (out->delay ? 2u : 1u))
+	if (track->timescale != out->timescale || track->n_edits != n_before + n)
 		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong edit list",
 				 c->name, number + 1);
-	if (out->delay)
-		edit++;
-	measured = edit->media_time - samples[0].pts;
-	if (measured != out->shown_start - out->samples[0].pts)
-		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu begins at a wrong time",
-				 c->name, number + 1);
-	measured =
-		index_rescale((int64_t)edit->duration, out->timescale, c->movie->timescale) - shown;
-	if (measured > out->timescale / c->movie->timescale + 1 ||
-	    -measured > out->timescale / c->movie->timescale + 1)
-		return error_set(c->e, SC_VERIFY_FAILED, "%s: track %zu has a wrong duration",
-				 c->name, number + 1);
-	return 0;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = check_edit(c, number, &track->edits[n_before + i], &meant[i], samples[0].pts);
+	return r;
 }
 
 /* What its decoder is set up by: the source's own, or with a head's parameter sets beside them. */

@@ -22,6 +22,7 @@ struct copy_track {
 	uint32_t *numbers;              /* owned; each sample's place in source->samples, rising */
 	size_t n_samples;
 	size_t n_head; /* of samples, the first ones: encoded anew (recode.h), without numbers */
+	struct mp4_out_edit *edits; /* owned; of a clip that shows several parts of an edit list */
 	bool is_spooled; /* encoded anew (recode.h): numbers is NULL */
 	uint8_t *stsd;   /* owned; where it is not the source's, else NULL */
 };
@@ -32,6 +33,7 @@ struct copy_clip {
 	struct mp4_out_track out[INDEX_MAX_TRACKS];
 	struct copy_track tracks[INDEX_MAX_TRACKS];
 	struct mp4_range *ranges; /* owned */
+	uint32_t cut_timescale; /* of the cut's ends */
 	int64_t hidden_head_us;
 	int64_t hidden_tail_us;
 	int64_t hidden_bytes;
@@ -73,6 +75,24 @@ int copy_clip_build(const struct media_index *index, const struct copy_selection
 int copy_clip_place(struct copy_clip *clip, bool is_packets, const struct copy_options *options);
 void copy_clip_finish(struct copy_clip *clip);
 #define auto_copy_clip __attribute__((cleanup(copy_clip_finish)))
+
+/** One of several parts of an edit list, as far as it lies within a clip. */
+struct copy_part {
+	struct copy_track track; /* its source is the part */
+	struct mp4_out_track out;
+	int64_t presented_end; /* behind it, before it is moved to its place */
+};
+void copy_parts_finish(struct copy_part *parts, size_t n);
+
+/**
+ * Put parts that are shown one behind the other into one track.
+ * @param parts  in their order, n >= 1; they are moved, and stay the caller's
+ * @param track  gets all samples, and numbers as places in source->samples
+ * @param out    filled but for what track owns
+ * @return 0 or -ENOMEM
+ */
+int copy_parts_join(const struct index_track *source, struct copy_part *parts, size_t n,
+		    struct copy_track *track, struct mp4_out_track *out);
 
 /**
  * The cuts that a plan's ranges mean: from the first frame of each to the first one behind it.

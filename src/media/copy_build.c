@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which samples a copied clip holds, and at which times. Pure arithmetic on an index. */
 #include "copy.h"
+#include "index_parts.h"
 
 #include <string.h>
 
@@ -242,14 +243,13 @@ static void describe(const struct index_track *t, struct mp4_out_track *out)
 	out->flags = index_track_flags(t);
 }
 
+/* @param clip  is told how much is hidden */
 static int build_video(const struct index_track *t, const struct copy_cut *cut,
-		       struct copy_clip *clip)
+		       struct copy_track *track, struct mp4_out_track *out, struct copy_clip *clip)
 {
 	int64_t scale = t->timescale >= FINE_TIMESCALE
 				? 1
 				: (FINE_TIMESCALE + t->timescale - 1) / t->timescale;
-	struct mp4_out_track *out = &clip->out[0];
-	struct copy_track *track = &clip->tracks[0];
 	int64_t last_pts = 0, fine;
 	int r;
 
@@ -355,26 +355,86 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 	return 0;
 }
 
+/* One part of an edit list, as far as it lies within the cut. */
+static int build_part(const struct index_track *t, const struct copy_cut *cut, bool is_first,
+		      struct copy_clip *clip, struct copy_part *part)
+{
+	uint32_t cut_timescale = clip->cut_timescale;
+	struct copy_cut own = *cut;
+	int64_t head_us = clip->hidden_head_us;
+	int r;
+
+	if (!t->is_video)
+		return build_sound(t, cut, cut_timescale, clip->movie.timescale, &part->track,
+				   &part->out);
+	own.start = own.start > t->shown_start ? own.start : t->shown_start;
+	own.end = own.end < t->shown_end ? own.end : t->shown_end;
+	own.has_head = cut->has_head && is_first;
+	if (own.start >= own.end)
+		return -ENODATA;
+	clip->hidden_tail_us = 0; /* the last part's is the clip's */
+	r = build_video(t, &own, &part->track, &part->out, clip);
+	if (!is_first)
+		clip->hidden_head_us = head_us;
+	return r;
+}
+
+static int build_parts(const struct index_track *t, const struct copy_cut *cut,
+		       struct copy_clip *clip, struct copy_track *track, struct mp4_out_track *out)
+{
+	int64_t start = index_rescale(cut->start, t->timescale, clip->cut_timescale);
+	int64_t end = index_rescale(cut->end, t->timescale, clip->cut_timescale);
+	size_t at = index_part_from(t, start), behind = at, n = 0;
+	struct copy_part *parts;
+	int r = 0;
+
+	while (behind < t->n_parts && t->parts[behind].shown_start < end)
+		behind++;
+	if (behind == at)
+		return -ENODATA;
+	parts = calloc(behind - at, sizeof(*parts));
+	if (!parts)
+		return -ENOMEM;
+	for (; at < behind && (r == 0 || r == -ENODATA); at++) {
+		r = build_part(&t->parts[at], cut, n == 0, clip, &parts[n]);
+		n += r == 0 || r != -ENODATA;
+	}
+	if (r == 0 || r == -ENODATA)
+		r = n ? copy_parts_join(t, parts, n, track, out) : -ENODATA;
+	copy_parts_finish(parts, n);
+	return r;
+}
+
+static int build_track(const struct index_track *t, const struct copy_cut *cut,
+		       struct copy_clip *clip)
+{
+	struct copy_track *track = &clip->tracks[clip->movie.n_tracks];
+	struct mp4_out_track *out = &clip->out[clip->movie.n_tracks];
+
+	if (t->n_parts)
+		return build_parts(t, cut, clip, track, out);
+	return t->is_video ? build_video(t, cut, track, out, clip)
+			   : build_sound(t, cut, clip->cut_timescale, clip->movie.timescale, track,
+					 out);
+}
+
 int copy_clip_build(const struct media_index *index, const struct copy_selection *selection,
 		    const struct copy_cut *cut, const struct copy_options *options,
 		    struct copy_clip *ret)
 {
-	uint32_t cut_timescale = index_main(index)->timescale;
 	struct copy_clip *clip = ret;
 	int r;
 
 	memset(clip, 0, sizeof(*clip));
+	clip->cut_timescale = index_main(index)->timescale;
 	clip->movie.tracks = clip->out;
 	clip->movie.creation_time = index->creation_time;
 	clip->movie.is_audio = !index_video(index);
-	clip->movie.timescale = cut_timescale;
+	clip->movie.timescale = clip->cut_timescale;
 	for (size_t i = 0; i < selection->n_tracks; i++) {
 		const struct index_track *t = &index->tracks[selection->tracks[i]];
-		size_t k = clip->movie.n_tracks;
 
-		r = t->is_video ? build_video(t, cut, clip)
-				: build_sound(t, cut, cut_timescale, clip->movie.timescale,
-					      &clip->tracks[k], &clip->out[k]);
+		r = build_track(t, cut, clip);
 		if (r == -ENODATA && !t->is_video)
 			continue;
 		if (r < 0)
@@ -391,6 +451,7 @@ void copy_clip_finish(struct copy_clip *clip)
 	for (size_t i = 0; i < INDEX_MAX_TRACKS; i++) {
 		free(clip->tracks[i].samples);
 		free(clip->tracks[i].numbers);
+		free(clip->tracks[i].edits);
 		free(clip->tracks[i].stsd);
 	}
 	free(clip->ranges);

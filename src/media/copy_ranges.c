@@ -7,12 +7,22 @@
 
 static bool is_shown(const struct mp4_out_track *out, size_t i)
 {
-	int64_t end = i + 1 < out->n_samples ? out->samples[i + 1].dts : out->end_dts;
+	const struct mp4_out_edit whole = {out->shown_start, out->shown_end};
+	const struct mp4_out_edit *edits = out->n_edits ? out->edits : &whole;
+	size_t low = 0, high = out->n_edits ? out->n_edits : 1;
+	int64_t start = out->samples[i].pts, end = start + 1;
 
-	if (out->is_video)
-		return out->samples[i].pts >= out->shown_start &&
-		       out->samples[i].pts < out->shown_end;
-	return out->samples[i].pts < out->shown_end && end > out->shown_start;
+	if (!out->is_video)
+		end = i + 1 < out->n_samples ? out->samples[i + 1].dts : out->end_dts;
+	while (low < high) { /* the first part that ends behind its beginning */
+		size_t mid = low + (high - low) / 2;
+
+		if (edits[mid].end <= start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < (out->n_edits ? out->n_edits : 1) && edits[low].start < end;
 }
 
 static int compare_ranges(const void *a, const void *b)

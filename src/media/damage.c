@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Damage seen without decoding: the lengths of NAL units, and zeros where no codec has them. */
 #include "damage.h"
+#include "index_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -285,6 +286,29 @@ static void find_places(struct damaged_clip *d)
 		add_place(d, from, d->end);
 }
 
+/* An edit list's parts one after the other: only within one do samples stand in order. */
+static void find_in_parts(struct damaged_clip *d)
+{
+	const struct index_track *whole = d->track;
+	int64_t start = d->start, end = d->end;
+
+	if (!whole->n_parts)
+		find_places(d);
+	for (size_t k = index_part_from(whole, start); k < whole->n_parts; k++) {
+		const struct index_track *part = &whole->parts[k];
+
+		if (part->shown_start >= end)
+			break;
+		d->track = part;
+		d->start = start > part->shown_start ? start : part->shown_start;
+		d->end = end < part->shown_end ? end : part->shown_end;
+		find_places(d);
+	}
+	d->track = whole;
+	d->start = start;
+	d->end = end;
+}
+
 static void tell_places(const struct media_source *source, const struct damaged_clip *d,
 			size_t number)
 {
@@ -327,7 +351,7 @@ int damage_tell(const struct media_source *source, const struct copy_selection *
 				.start = index_rescale(cuts[i].start, t->timescale, timescale),
 				.end = index_rescale(cuts[i].end, t->timescale, timescale)};
 
-			find_places(&d);
+			find_in_parts(&d);
 			if (!d.n_good && d.n_places && t == index_main(source->index))
 				return error_set(e, SC_INVALID_MEDIA,
 						 "the upload is damaged: nothing of clip %zu (%.3f "

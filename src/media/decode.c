@@ -89,7 +89,8 @@ static int open_input(struct decoder *d, struct error *e)
 	AVFormatContext *format;
 	int r;
 
-	r = av_input_open(d->source->fd, d->source->listener, e, &d->input);
+	r = (d->is_unedited ? av_input_open_unedited : av_input_open)(
+		d->source->fd, d->source->listener, e, &d->input);
 	if (r < 0)
 		return r;
 	format = d->input->format;
@@ -323,10 +324,12 @@ static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, stru
 int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
 {
 	bool can_seek = decoder_can_seek(d);
+	/* The same time as libavformat counts it. */
+	int64_t own_us = time_us - index_ticks_to_us(d->track->snapped, d->track->timescale);
 	int64_t back_us = can_seek ? reach_back_us(d, time_us) : 0;
 
 	for (size_t i = 0; can_seek && i < SC_ARRAY_SIZE(seek_steps_us); i++) {
-		int64_t target_us = time_us - back_us - seek_steps_us[i];
+		int64_t target_us = own_us - back_us - seek_steps_us[i];
 		int r;
 
 		if (target_us <= 0)
@@ -348,6 +351,7 @@ int decoder_open(const struct media_source *source, const struct index_track *tr
 		return error_from_errno(e, -ENOMEM, "opening the decoder");
 	d->source = source;
 	d->track = track;
+	d->is_unedited = track->is_part;
 	d->packet = av_packet_alloc();
 	d->frame = av_frame_alloc();
 	if (!d->packet || !d->frame)

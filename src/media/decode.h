@@ -14,13 +14,15 @@
 
 struct decoder {
 	const struct media_source *source; /* borrowed */
-	const struct index_track *track;   /* borrowed: which stream */
+	const struct index_track *track;   /* borrowed: which stream; which part of it, where an
+					    * edit list has several: it may be changed at any time */
 	struct av_input *input;
 	AVStream *stream; /* the input's */
 	AVCodecContext *codec;
 	AVPacket *packet;
 	AVFrame *frame; /* the current one, if has_frame */
 	bool has_frame;
+	bool is_unedited; /* frames come at the media's own times: see index_track.parts */
 	bool is_draining; /* no packet is left */
 	int64_t pts;      /* of the current frame, in stream->time_base, as libav counts */
 	int64_t passed;   /* pts of the frame before it; AV_NOPTS_VALUE after opening and seeking */

@@ -338,6 +338,11 @@ uint32_t index_track_flags(const struct index_track *track)
 
 void index_track_finish(struct index_track *track)
 {
+	for (size_t i = 0; i < track->n_parts; i++) {
+		free(track->parts[i].sync);
+		free(track->parts[i].shown);
+	}
+	free(track->parts);
 	free(track->samples);
 	free(track->sync);
 	free(track->shown);

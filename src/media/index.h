@@ -60,7 +60,15 @@ struct index_track {
 	int64_t shown_end;   /* end of presentation: the largest pts plus its duration */
 	int64_t end_dts;     /* dts of the last sample plus its duration */
 	int64_t snapped;     /* so much earlier libavformat shows all: it moves the first frame of an
-			      * edit that begins between two frames to the edit's start */
+			      * edit that begins between two frames to the edit's start; of a part,
+			      * where libavformat shall know of no edits: any number */
+	/* Of an edit list that presents several parts (index_parts.h), in the order of showing; else
+	 * none. samples are then those of all parts, one part behind the other, each with what it
+	 * hides: only sync and shown rise. A part owns its sync and shown alone. */
+	struct index_track *parts;
+	size_t n_parts;
+	bool is_part;
+	int64_t hidden_from; /* of a part: no sample is presented from here on */
 	uint8_t *stsd;       /* owned; as mp4_out_track.stsd */
 	size_t stsd_len;
 	uint32_t frame_ticks; /* usual duration of a sample, > 0 */
@@ -166,8 +174,10 @@ struct mp4_track;
 int index_add_mp4_text(struct media_index *index, const struct mp4_track *t, unsigned int number,
 		       const struct mp4_input *input, int64_t delay_us, int64_t media_time,
 		       struct error *e);
-/** Whether sample tables tell all: not fragmented, each track presented by one part at most. */
+/** Whether sample tables tell all: not fragmented, nothing played at another speed. */
 bool index_mp4_is_simple(const struct mp4_file *file);
+/** Whether an edit list presents several parts of a track. */
+bool index_has_parts(const struct media_index *index);
 /** From sample tables. Samples whose bytes lie outside the file are left out, with a warning;
  *  the keyframes' first bytes are looked at.
  *  Codes: UPLOAD_INCOMPLETE, INVALID_MEDIA, LIMIT_EXCEEDED, IO_ERROR, OUT_OF_MEMORY */

@@ -8,6 +8,7 @@
 
 #include "damage.h"
 #include "index.h"
+#include "index_parts.h"
 #include "mp4/bytes.h"
 #include "mp4/entry.h"
 #include "mp4/keyframe.h"
@@ -28,12 +29,11 @@ struct build {
 	size_t samples_left; /* of INDEX_MAX_SAMPLES */
 };
 
-/* The single part of a track that is presented, in its own timescale. */
-struct edit_part {
-	int64_t media_time;
-	int64_t delay;    /* presented time of media_time */
-	int64_t duration; /* INT64_MAX: to the end */
-};
+/* Those whose edits matter. */
+static bool is_media(const struct mp4_track *t)
+{
+	return t->handler == HANDLER_VIDEO || t->handler == HANDLER_SOUND;
+}
 
 bool index_mp4_is_simple(const struct mp4_file *file)
 {
@@ -41,43 +41,32 @@ bool index_mp4_is_simple(const struct mp4_file *file)
 		return false;
 	for (size_t i = 0; i < file->n_tracks; i++) {
 		const struct mp4_track *t = &file->tracks[i];
-		size_t n_parts = 0;
+		auto_free struct edit_part *parts = NULL;
+		size_t n;
 
-		if (t->handler != HANDLER_VIDEO && t->handler != HANDLER_SOUND)
-			continue;
-		for (size_t k = 0; k < t->n_edits; k++) {
-			if (t->edits[k].media_time < 0)
-				continue;
-			if (!t->edits[k].is_normal_speed || ++n_parts > 1)
-				return false;
-		}
+		if (is_media(t) && t->timescale && edit_parts_read(file, t, &parts, &n) < 0)
+			return false;
 	}
 	return true;
 }
 
-static struct edit_part read_edits(const struct mp4_file *file, const struct mp4_track *t)
+bool index_has_parts(const struct media_index *index)
 {
-	struct edit_part part = {.duration = INT64_MAX};
-	uint64_t delay = 0;
+	for (size_t i = 0; i < index->n_tracks; i++)
+		if (index->tracks[i].n_parts)
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < t->n_edits; i++) {
-		const struct mp4_edit *edit = &t->edits[i];
-		uint64_t duration = edit->duration < INT64_MAX / 4 ? edit->duration : INT64_MAX / 4;
+/* The first part that a track presents; all of it where its list cannot be followed. */
+static struct edit_part first_part(const struct mp4_file *file, const struct mp4_track *t)
+{
+	auto_free struct edit_part *parts = NULL;
+	size_t n;
 
-		if (edit->media_time < 0) {
-			delay += duration;
-			continue;
-		}
-		part.media_time =
-			edit->media_time < INT64_MAX / 4 ? edit->media_time : INT64_MAX / 4;
-		if (duration && file->timescale)
-			part.duration =
-				index_rescale((int64_t)duration, t->timescale, file->timescale);
-		break;
-	}
-	if (file->timescale && delay < INT64_MAX / 4)
-		part.delay = index_rescale((int64_t)delay, t->timescale, file->timescale);
-	return part;
+	if (edit_parts_read(file, t, &parts, &n) < 0)
+		return (struct edit_part){.duration = INT64_MAX};
+	return parts[0];
 }
 
 static const char *kind_of(const struct mp4_track *t)
@@ -268,11 +257,11 @@ static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct 
 	return 0;
 }
 
-static int add_samples(struct build *b, const struct mp4_track *t, struct index_track *track)
+/* A track's samples as its tables have them, as far as the file holds them. */
+static int read_samples(struct build *b, const struct mp4_track *t, struct index_track *track,
+			struct mp4_sample **ret, size_t *ret_n)
 {
-	struct edit_part part = read_edits(b->file, t);
 	auto_free struct mp4_sample *samples = NULL;
-	int64_t shift = part.delay - part.media_time, last = INT64_MIN, last_ticks = 0, edit_end;
 	size_t n = 0;
 	int r = mp4_track_expand(t, b->samples_left, &samples, &n);
 
@@ -294,38 +283,91 @@ static int add_samples(struct build *b, const struct mp4_track *t, struct index_
 	r = drop_outside(b, t, samples, &n);
 	if (r < 0)
 		return r;
-	track->samples = calloc(n + 1, sizeof(*track->samples));
-	if (!track->samples)
-		return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
-	track->n_samples = n;
-	edit_end = part.duration == INT64_MAX ? INT64_MAX : part.delay + part.duration;
-	for (size_t i = 0; i < n; i++) {
+	*ret = take_ptr(samples);
+	*ret_n = n;
+	return 0;
+}
+
+/* All of a track is presented, or one part of it. */
+static int complete_part(struct build *b, const struct mp4_track *t, struct index_track *track,
+			 const struct mp4_sample *samples, const struct edit_part *part)
+{
+	int64_t shift = part->delay - part->media_time, last = INT64_MIN, last_ticks = 0, edit_end;
+	int r;
+
+	edit_end = part->duration == INT64_MAX ? INT64_MAX : part->delay + part->duration;
+	for (size_t i = 0; i < track->n_samples; i++) {
 		struct index_sample *s = &track->samples[i];
 
-		*s = (struct index_sample){.dts = samples[i].dts + shift,
-					   .pts = samples[i].pts + shift,
-					   .offset = samples[i].offset,
-					   .size = samples[i].size,
-					   .is_sync = samples[i].is_sync};
+		s->dts += shift;
+		s->pts += shift;
 		track->end_dts = s->dts + samples[i].duration;
 		if (s->pts >= last && s->pts < edit_end) {
 			last = s->pts;
 			last_ticks = samples[i].duration;
 		}
 	}
+	r = index_track_complete(track, last_ticks, part->delay, edit_end, b->listener);
+	if (r == 0 && track->is_video && t->n_edits)
+		track->snapped = track->shown_start - part->delay;
+	return r;
+}
+
+/* Also where they come to one part: libavformat goes from edit to edit for all that. */
+static bool has_several_edits(const struct mp4_track *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_edits; i++)
+		n += t->edits[i].media_time >= 0;
+	return n > 1;
+}
+
+static int add_samples(struct build *b, const struct mp4_track *t, struct index_track *track)
+{
+	auto_free struct edit_part *parts = NULL;
+	auto_free struct mp4_sample *samples = NULL;
+	size_t n = 0, n_parts = 0;
+	int r = edit_parts_read(b->file, t, &parts, &n_parts);
+
+	if (r < 0) /* only whether the bytes are there is asked of such a file */
+		parts = calloc(n_parts = 1, sizeof(*parts));
+	if (!parts)
+		return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
+	if (r < 0)
+		parts[0].duration = INT64_MAX;
+	r = read_samples(b, t, track, &samples, &n);
+	if (r < 0)
+		return r;
+	track->samples = calloc(n + 1, sizeof(*track->samples));
+	if (!track->samples)
+		return error_from_errno(b->e, -ENOMEM, "reading the upload's index");
+	track->n_samples = n;
+	for (size_t i = 0; i < n; i++)
+		track->samples[i] = (struct index_sample){.dts = samples[i].dts,
+							  .pts = samples[i].pts,
+							  .offset = samples[i].offset,
+							  .size = samples[i].size,
+							  .is_sync = samples[i].is_sync};
 	r = look_at_keyframes(b, t, track);
 	if (r < 0)
 		return r;
-	r = index_track_complete(track, last_ticks, part.delay, edit_end, b->listener);
-	if (r == 0 && track->is_video && t->n_edits)
-		track->snapped = track->shown_start - part.delay;
+	if (!has_several_edits(t))
+		r = complete_part(b, t, track, samples, &parts[0]);
+	else
+		r = index_parts_complete(track, samples, parts, n_parts, b->samples_left + n,
+					 b->listener);
+	if (r == -E2BIG)
+		return error_set(b->e, SC_LIMIT_EXCEEDED,
+				 "the edit list of stream %u presents more than %d samples",
+				 track->number, INDEX_MAX_SAMPLES);
 	return r == -ENOMEM ? error_from_errno(b->e, r, "reading the upload's index") : r;
 }
 
 /* Sound that is not copied needs no list: its duration will do. */
 static int add_duration(struct build *b, const struct mp4_track *t, struct index_track *track)
 {
-	struct edit_part part = read_edits(b->file, t);
+	struct edit_part part = first_part(b->file, t);
 	int64_t duration = table_duration(t) - part.media_time;
 
 	if (part.duration < duration)
@@ -413,7 +455,7 @@ static int add_text(struct build *b, size_t number)
 
 	if (!t->timescale || b->index->n_tracks + b->index->n_texts >= INDEX_MAX_TRACKS)
 		return 0;
-	part = read_edits(b->file, t);
+	part = first_part(b->file, t);
 	return index_add_mp4_text(b->index, t, (unsigned int)number, b->input,
 				  index_ticks_to_us(part.delay, t->timescale), part.media_time,
 				  b->e);

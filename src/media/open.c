@@ -95,6 +95,28 @@ static int open_packets(struct media_source *source, bool is_length_checked, str
 					   &source->index);
 }
 
+/* Nothing is shown faster or slower than it was made. */
+static void note_speed(const struct media_source *source, const struct mp4_file *file)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < file->n_tracks; i++)
+		for (size_t k = 0; k < file->tracks[i].n_edits; k++)
+			any |= file->tracks[i].edits[k].media_time >= 0 &&
+			       !file->tracks[i].edits[k].is_normal_speed;
+	if (!any)
+		return;
+	listener_warning(source->listener, "the upload's edit list wants another speed than the "
+					   "normal one, which nothing is encoded at");
+	for (size_t i = 0; i < source->index->n_tracks; i++) {
+		struct index_track *t = &source->index->tracks[i];
+
+		t->is_copyable = t->is_copyable && !t->is_video;
+		if (t->is_video)
+			t->obstacle = "played at another speed by its edit list";
+	}
+}
+
 /**
  * Sample tables that do not tell all still tell whether the bytes are there; the duration in the
  * header is that of a presentation edited in parts, or of nothing.
@@ -108,7 +130,10 @@ static int open_edited_mp4(struct media_source *source, const struct mp4_file *f
 
 	if (r < 0 && found.code == SC_UPLOAD_INCOMPLETE)
 		return error_set_errno(e, r, found.code, "%s", found.message);
-	return open_packets(source, false, e);
+	r = open_packets(source, false, e);
+	if (r == 0)
+		note_speed(source, file);
+	return r;
 }
 
 /* Fragments that are declared and not there; libavformat does not read all that declares them. */
@@ -130,12 +155,17 @@ static int check_fragments(const struct media_source *source, int64_t declared_u
 			 (double)declared_us / 1e6, (double)end / 1e6);
 }
 
-/* Its samples must be taken apart, which is libav's part. */
-static bool is_packed(const struct media_index *index)
+/* Samples that must be taken apart, or sound of several parts that must be encoded: libav's part. */
+static bool needs_packets(const struct media_index *index)
 {
 	const struct index_track *video = index_video(index);
 
-	return video && video->obstacle && !strcmp(video->obstacle, OBSTACLE_PACKED);
+	if (video && video->obstacle && !strcmp(video->obstacle, OBSTACLE_PACKED))
+		return true;
+	for (size_t i = 0; i < index->n_tracks; i++)
+		if (!index->tracks[i].is_copyable && index_has_parts(index))
+			return true;
+	return false;
 }
 
 /* libavformat does not read what people call a track; its streams are in the order of the tracks. */
@@ -177,15 +207,17 @@ static int open_mp4(struct media_source *source, struct error *e)
 	auto_of(mp4_file) struct mp4_file *file = NULL;
 	struct mp4_input input = mp4_input_from_fd(&source->fd, source->size_bytes);
 	int r = mp4_file_read(&input, e, &file);
+	bool is_edited;
 
 	if (r < 0)
 		return r;
 	if (index_mp4_is_simple(file)) {
 		r = index_from_mp4(file, &input, source->listener, e, &source->index);
-		if (r < 0 || !is_packed(source->index))
+		if (r < 0 || !needs_packets(source->index))
 			return r;
+		is_edited = index_has_parts(source->index);
 		index_free(take_ptr(source->index));
-		r = open_packets(source, true, e);
+		r = open_packets(source, !is_edited, e);
 	} else if (file->is_fragmented || file->is_compressed) {
 		r = refuse_encrypted(file, e);
 		if (r == 0)
@@ -281,8 +313,33 @@ bool media_has_video(const struct media_source *source)
 	return index_video(source->index) != NULL;
 }
 
-int media_plan(const struct media_source *source, enum cut_mode mode,
-	       const struct media_split *split, struct error *e, struct media_plan *ret)
+/* What is decoded comes as libavformat puts several parts together, so the plan is made by that. */
+static int reopen_edited(struct media_source *source, struct error *e)
 {
+	auto_of(media_index) struct media_index *parts = take_ptr(source->index);
+	int r = open_packets(source, false, e);
+
+	if (r < 0) {
+		source->index = take_ptr(parts);
+		return r;
+	}
+	index_enable_sound(source->index);
+	for (size_t i = 0; i < source->index->n_tracks; i++)
+		for (size_t k = 0; k < parts->n_tracks; k++)
+			if (parts->tracks[k].number == source->index->tracks[i].number &&
+			    !source->index->tracks[i].name)
+				source->index->tracks[i].name = take_ptr(parts->tracks[k].name);
+	return 0;
+}
+
+int media_plan(struct media_source *source, enum cut_mode mode, const struct media_split *split,
+	       struct error *e, struct media_plan *ret)
+{
+	if (mode == CUT_ENCODE && index_has_parts(source->index)) {
+		int r = reopen_edited(source, e);
+
+		if (r < 0)
+			return r;
+	}
 	return plan_ranges(source->index, source->listener, mode, split, e, ret);
 }

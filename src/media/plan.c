@@ -40,13 +40,24 @@ static int64_t sync_pts_at(const struct index_track *t, int64_t time_us)
 	return t->samples[t->is_video ? t->sync[low - 1] : low - 1].pts;
 }
 
+/* Sound that is not copied has no list of packets to look keyframes up in, and that of several parts
+ * none that rises. */
+static enum cut_mode plan_mode(const struct index_track *t, enum cut_mode mode)
+{
+	bool has_list = t->is_video || (t->n_samples && !t->n_parts);
+
+	return mode == CUT_KEYFRAME && !has_list ? CUT_EXACT : mode;
+}
+
 int64_t plan_keyframe_at(const struct index_track *track, int64_t time_us)
 {
 	int64_t pts;
 
 	if (time_us >= index_ticks_to_us(track->shown_end, track->timescale))
 		return track->shown_end;
-	pts = sync_pts_at(track, time_us);
+	pts = plan_mode(track, CUT_KEYFRAME) == CUT_KEYFRAME
+		      ? sync_pts_at(track, time_us)
+		      : index_us_to_ticks_up(time_us, track->timescale);
 	return pts > track->shown_start ? pts : track->shown_start;
 }
 
@@ -290,9 +301,7 @@ int plan_ranges(const struct media_index *index, const struct media_listener *li
 	struct planner p = {.track = index_main(index), .mode = mode};
 	int r;
 
-	/* Sound that is not copied has no list of packets to look keyframes up in. */
-	if (!p.track->n_samples && p.mode == CUT_KEYFRAME)
-		p.mode = CUT_EXACT;
+	p.mode = plan_mode(p.track, mode);
 	p.end_us = index_ticks_to_us(p.track->shown_end, p.track->timescale);
 	if (p.track->n_shown && p.end_us <= last_frame_us(p.track))
 		p.end_us = last_frame_us(p.track) + 1;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "decode.h"
+#include "index_parts.h"
 #include "mp4/avcc.h"
 #include "picture_colour.h"
 
@@ -22,6 +23,7 @@
 struct head_encoder {
 	const struct media_source *source;
 	const struct index_track *track;
+	const struct index_track *part; /* of it, which holds the head; without parts itself */
 	struct avcc_info avcc;
 	struct decoder *decoder; /* owned; NULL until the first head */
 	AVCodecContext *codec;   /* owned; of the head that is being made */
@@ -80,7 +82,7 @@ static int64_t keyframe_before(const struct index_track *t, int64_t pts)
 static bool is_seeking_shorter(const struct head_encoder *head, int64_t start)
 {
 	const struct decoder *d = head->decoder;
-	const struct index_track *t = head->track;
+	const struct index_track *t = head->part;
 
 	return d->has_frame && decoder_can_seek(d) &&
 	       keyframe_before(t, start) - decoder_presented(d, d->pts, t->timescale) >
@@ -94,10 +96,11 @@ static int go_to(struct head_encoder *head, int64_t start, struct error *e)
 	int r = 0;
 
 	if (!head->decoder)
-		r = decoder_open(head->source, head->track, e, &head->decoder);
+		r = decoder_open(head->source, head->part, e, &head->decoder);
 	if (r < 0)
 		return r;
 	d = head->decoder;
+	d->track = head->part;
 	if (!d->has_frame ||
 	    (d->passed != AV_NOPTS_VALUE && decoder_compare(d, d->passed, start_us) >= 0) ||
 	    is_seeking_shorter(head, start))
@@ -329,6 +332,19 @@ static int describe_track(const struct head_encoder *head, struct copy_clip *cli
 	return clip->out[0].stsd ? 0 : -ENOMEM;
 }
 
+/* libavformat moves what an old kind of index shows before it decodes it, and does not say so. */
+static int choose_part(struct head_encoder *head, int64_t start, struct error *e)
+{
+	head->part = head->track;
+	if (!head->track->n_parts)
+		return 0;
+	if (head->track->max_lag > 0)
+		return refuse(e, "which an edit list shows in several parts, with times before those "
+				 "of decoding");
+	head->part = &head->track->parts[index_part_from(head->track, start)];
+	return 0;
+}
+
 int head_add(struct head_encoder *head, unsigned int number, struct spool *spool,
 	     struct copy_clip *clip, struct error *e)
 {
@@ -340,7 +356,9 @@ int head_add(struct head_encoder *head, unsigned int number, struct spool *spool
 			 .spool_base = clip->movie.spool_base};
 	int r;
 
-	r = go_to(head, track->samples[0].pts / scale, e);
+	r = choose_part(head, track->samples[0].pts / scale, e);
+	if (r == 0)
+		r = go_to(head, track->samples[0].pts / scale, e);
 	if (r == 0)
 		r = open_encoder(head, head->decoder->frame, e);
 	if (r == 0)

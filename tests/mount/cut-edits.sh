@@ -24,13 +24,40 @@ for mode in exact smart encode; do
 done
 eq "$(jq '.result.artifacts[0].start' "$MNT/jobs/exact.edit-between.mp4/status")" 0.016563
 eq "$(jq '.result.artifacts[0].start' "$MNT/jobs/exact.edit-empty.mp4/status")" 0.5
-# Several parts are one behind the other only once they are decoded.
-for mode in exact smart keyframe; do
-	echo "{\"uploadId\":\"edit-two.mp4\",\"cut\":\"$mode\",\"jobId\":\"$mode.two\"}" >"$MNT/control"
-	sc_failed $mode.two UNSUPPORTED_CODEC
-	contains "$(status_of $mode.two .error.message)" "edited in several parts"
-	contains "$(status_of $mode.two .error.message)" '"cut":"encode"'
+# Several parts, one behind the other, compared with what they present.
+cut_parts() { # MODE MEDIUM SECONDS [OPTIONS-OF-THE-COMPARISON…]
+	local id=$1.$2.$3
+	echo "{\"uploadId\":\"edit-$2.mp4\",\"clipDuration\":$3,\"cut\":\"$1\",\"jobId\":\"$id\"${strict:-}}" >"$MNT/control"
+	sc_done "$id" 120
+	compare_clips "$(media "edit-$2.ref.mov")" "$MNT/jobs/$id/clips" --mode "$1" --status "$MNT/jobs/$id/status" \
+		--reference --whole "${@:4}" || fail "$id: the clips are not what the edit list presents"
+}
+for name in two three pause halves speed; do
+	upload edit-$name.mp4
 done
+for mode in exact smart keyframe; do
+	# The sound's parts end within a packet, of which ffmpeg plays the whole.
+	cut_parts $mode two 0.7 --seams 1
+	cut_parts $mode three 0.7
+	# Clips across the sound's pauses end in silence, which has no samples.
+	cut_parts $mode pause 0.7 --seams 0.64,1.28
+done
+cut_parts smart halves 0.7
+cut_parts exact three 10
+strict=',"strict":true' cut_parts exact pause 10 --seams 0.64,1.28
 cut encode edit-two.mp4
+# What is one behind the other in the source needs no edits of its own.
+eq "$(ffprobe -v trace "$MNT/jobs/smart.halves.0.7/clips/clip_002.mp4" 2>&1 | grep -c 'Processing st: 0, edit list')" 1
+eq "$(ffprobe -v trace "$MNT/jobs/exact.three.10/clips/clip_001.mp4" 2>&1 | grep -c 'Processing st: 0, edit list')" 3
+# Nothing is played at another speed.
+for mode in exact smart keyframe; do
+	echo "{\"uploadId\":\"edit-speed.mp4\",\"cut\":\"$mode\",\"jobId\":\"$mode.speed\"}" >"$MNT/control"
+	sc_failed $mode.speed UNSUPPORTED_CODEC
+	contains "$(status_of $mode.speed .error.message)" "at another speed by its edit list"
+	contains "$(status_of $mode.speed .error.message)" '"cut":"encode"'
+done
+echo '{"uploadId":"edit-speed.mp4","cut":"encode","jobId":"encode.speed"}' >"$MNT/control"
+sc_done encode.speed 60
+contains "$(status_of encode.speed '.warnings[0]')" "another speed"
 check_invariants
 sc_umount

@@ -17,6 +17,10 @@ What is compared, clip by clip:
 With --late the source's picture is that much later than ffmpeg shows it: where an edit begins between
 two frames, ffmpeg moves the picture, but not the sound, to the edit's start.
 
+With --reference SOURCE is not what the clips were cut from, but shows and sounds the same: packets are
+not compared. With --seams TIME,… ffmpeg does not play the sound of clips across these times to the
+sample, and it is not compared.
+
 With --status (a job's status, or lines of JSON from cut_tool) each clip must be exactly what its
 start and duration say, in any order; clips that touch must leave no frame out between them. Without
 it, or with --whole, the clips together must be the whole source.
@@ -294,8 +298,9 @@ def what_broke(theirs, packet, number, last):
 
 
 class Comparison:
-    def __init__(self, source, mode, failures, late):
+    def __init__(self, source, mode, failures, late, seams):
         self.source = source
+        self.seams = seams
         self.late = late
         self.mode = mode
         self.failures = failures
@@ -446,6 +451,8 @@ class Comparison:
         else:
             at, end = self.ranges[-1]
             shown_at = Fraction(0)
+        if any(at < seam < end for seam in self.seams):
+            return
         offset = round((at + got_start - shown_at - want_start) * rate)
         bound = rate // 500 if self.mode == "encode" else 1 if self.source.is_mp4 else rate * 11 // 10000
         times = [Fraction(p["pts_time"]) for p in self.source.packets[theirs["index"]][:50]
@@ -564,7 +571,7 @@ def read_status(path):
             for a in artifacts if "filename" in a]
 
 
-def compare(source_path, directory, mode, status, is_whole, source=None, late=0):
+def compare(source_path, directory, mode, status, is_whole, source=None, late=0, seams=()):
     failures = []
     names = sorted(n for n in os.listdir(directory) if n.startswith("clip_"))
     ranges = []
@@ -581,7 +588,7 @@ def compare(source_path, directory, mode, status, is_whole, source=None, late=0)
         clips = list(pool.map(lambda n: Media(os.path.join(directory, n), thumbs_of(mode)), names))
     source = source or known.result()
     source.frames = [(time + late, digest) for time, digest in source.frames]
-    Comparison(source, mode, failures, late).compare(clips, ranges, is_whole or not status)
+    Comparison(source, mode, failures, late, seams).compare(clips, ranges, is_whole or not status)
     return failures
 
 
@@ -738,6 +745,8 @@ def main():
     parser.add_argument("--mode", choices=["exact", "smart", "keyframe", "encode"], default="exact")
     parser.add_argument("--status")
     parser.add_argument("--late", type=Fraction, default=Fraction(0))
+    parser.add_argument("--reference", action="store_true")
+    parser.add_argument("--seams", type=lambda v: [Fraction(t) for t in v.split(",")], default=[])
     parser.add_argument("--whole", action="store_true")
     parser.add_argument("--self-test", metavar="CUT_TOOL")
     args = parser.parse_args()
@@ -746,8 +755,11 @@ def main():
             return self_test(args.self_test, work)
     if not args.source or not args.directory:
         parser.error("SOURCE and CLIPDIR are needed")
-    failures = compare(args.source, args.directory, args.mode, args.status, args.whole,
-                       late=args.late)
+    source = Media(args.source, thumbs_of(args.mode)) if args.reference else None
+    if source:
+        source.is_broadcast = True
+    failures = compare(args.source, args.directory, args.mode, args.status, args.whole, source,
+                       args.late, args.seams)
     for line in failures:
         print(line)
     return 1 if failures else 0

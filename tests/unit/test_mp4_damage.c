@@ -45,21 +45,43 @@ static ssize_t read_memory(void *context, void *data, size_t len, int64_t offset
 static const struct media_listener deaf;
 static size_t n_read, n_indexed, n_codes[SC_CODE_COUNT];
 
-static void check_index(const struct media_index *index, int64_t size_bytes)
+static size_t count_outside(const struct index_track *t, int64_t size_bytes)
 {
 	size_t outside = 0;
 
+	for (size_t i = 0; i < t->n_samples; i++)
+		outside += t->samples[i].offset < 0 ||
+			   t->samples[i].offset > size_bytes - t->samples[i].size;
+	return outside;
+}
+
+static size_t count_falling(const struct index_track *t)
+{
+	size_t falling = 0;
+
+	for (size_t i = 1; i < t->n_samples; i++)
+		falling += t->samples[i].dts <= t->samples[i - 1].dts;
+	return falling;
+}
+
+static void check_index(const struct media_index *index, int64_t size_bytes)
+{
 	for (size_t k = 0; k < index->n_tracks; k++) {
 		const struct index_track *t = &index->tracks[k];
 
-		for (size_t i = 0; i < t->n_samples; i++)
-			outside += t->samples[i].offset < 0 ||
-				   t->samples[i].offset > size_bytes - t->samples[i].size ||
-				   (i && t->samples[i].dts <= t->samples[i - 1].dts);
+		CHECK_INT(count_outside(t, size_bytes), 0);
+		CHECK_INT(t->n_parts ? 0 : count_falling(t), 0);
+		/* Only within the parts of an edit list do times rise, and in what is shown. */
+		for (size_t i = 0; i < t->n_parts; i++) {
+			CHECK_INT(count_falling(&t->parts[i]), 0);
+			CHECK(t->parts[i].shown_start < t->parts[i].shown_end);
+			CHECK(!i || t->parts[i].shown_start >= t->parts[i - 1].shown_end);
+		}
+		for (size_t i = 1; i < t->n_shown && t->n_parts; i++)
+			CHECK(t->shown[i] >= t->shown[i - 1]);
 		CHECK(t->shown_start < t->shown_end || !t->n_samples);
 		CHECK(t->frame_ticks > 0);
 	}
-	CHECK_INT(outside, 0);
 }
 
 static void read_one(const uint8_t *data, size_t len, int64_t size_bytes)

@@ -40,8 +40,8 @@ static int64_t composition_shift(const struct mp4_out_track *t)
 
 static uint64_t track_duration(struct mp4_header_state *state, const struct mp4_out_track *t)
 {
-	uint64_t shown = rescale(state, t->shown_end - t->shown_start, state->movie->timescale,
-				 t->timescale);
+	uint64_t shown =
+		rescale(state, mp4_shown_ticks(t), state->movie->timescale, t->timescale);
 
 	if (t->delay < 0)
 		mp4_state_fail(state, -EINVAL);
@@ -170,21 +170,40 @@ static void put_edit_short(struct buf *b, uint64_t duration, int64_t media_time)
 	put_be32(b, 0x10000);
 }
 
+/* The parts' ends are rounded, not their lengths, whose errors would add up. */
+static void put_parts(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
+		      int64_t zero, void (*put)(struct buf *, uint64_t, int64_t))
+{
+	uint32_t to = state->movie->timescale, from = t->timescale;
+	int64_t elapsed = 0;
+
+	for (size_t i = 0; i < t->n_edits; i++) {
+		int64_t length = t->edits[i].end - t->edits[i].start;
+
+		put(b, rescale(state, elapsed + length, to, from) - rescale(state, elapsed, to, from),
+		    t->edits[i].start - zero);
+		elapsed += length;
+	}
+}
+
 static void put_elst(struct mp4_header_state *state, struct buf *b, const struct mp4_out_track *t,
 		     int64_t shift)
 {
-	int64_t media_time = t->shown_start - t->samples[0].dts + shift;
+	int64_t zero = t->samples[0].dts - shift, media_time = t->shown_start - zero;
 	uint64_t whole = track_duration(state, t), delay = (uint64_t)t->delay;
-	bool is_long = whole > INT32_MAX || media_time > INT32_MAX;
+	bool is_long = whole > INT32_MAX || t->shown_end - zero > INT32_MAX;
 	void (*put)(struct buf *, uint64_t, int64_t) = is_long ? put_edit : put_edit_short;
 	size_t edts = box_begin(b, "edts"), box = box_begin_full(b, "elst", is_long, 0);
 
 	if (media_time < 0)
 		mp4_state_fail(state, -EINVAL);
-	put_be32(b, delay ? 2 : 1);
+	put_be32(b, (uint32_t)(t->n_edits ? t->n_edits : 1) + (delay ? 1 : 0));
 	if (delay)
 		put(b, delay, -1);
-	put(b, whole - delay, media_time);
+	if (t->n_edits)
+		put_parts(state, b, t, zero, put);
+	else
+		put(b, whole - delay, media_time);
 	box_end(b, box);
 	box_end(b, edts);
 }

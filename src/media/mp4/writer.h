@@ -37,6 +37,12 @@ struct mp4_out_sample {
 	bool is_sync;
 };
 
+/** What is presented in one go: pts of [start, end). */
+struct mp4_out_edit {
+	int64_t start;
+	int64_t end;
+};
+
 struct mp4_out_track {
 	bool is_video; /* else sound, or */
 	bool is_text;  /* subtitles, "tx3g" */
@@ -51,6 +57,10 @@ struct mp4_out_track {
 	 */
 	int64_t shown_start;
 	int64_t shown_end;
+	/* Borrowed; several parts, presented one behind the other, first shown_start, last shown_end;
+	 * what lies between them is hidden too. None: all from shown_start to shown_end. */
+	const struct mp4_out_edit *edits;
+	size_t n_edits;
 	int64_t delay;        /* presentation begins so late, in the movie's timescale; >= 0 */
 	unsigned int preroll; /* sound whose packet n needs so many before it first (AAC: 1): marked
 			       * by sgpd "roll"; 0: none */
@@ -88,6 +98,16 @@ static inline bool mp4_range_is_spooled(const struct mp4_movie *movie,
 					const struct mp4_range *range)
 {
 	return movie->spool_base && range->offset >= movie->spool_base;
+}
+
+/** How long a track is presented, in its ticks, without its delay. */
+static inline int64_t mp4_shown_ticks(const struct mp4_out_track *t)
+{
+	int64_t ticks = t->shown_end - t->shown_start;
+
+	for (size_t i = 1; i < t->n_edits; i++)
+		ticks -= t->edits[i].start - t->edits[i - 1].end;
+	return ticks;
 }
 
 struct mp4_header {
