@@ -185,8 +185,8 @@ static bool is_as_accepted(const struct job *job, const struct stat *st)
 static int check_source(struct attempt *a, struct error *e)
 {
 	struct engine *engine = a->engine;
-	int64_t size;
-	bool is_well, is_in_time = true;
+	int64_t size, until = clock_monotonic_ms(&clock_system) + TIMES_WAIT_MS, left = TIMES_WAIT_MS;
+	bool is_well;
 	struct stat st;
 
 	if (fstat(a->source_fd, &st) < 0)
@@ -194,8 +194,10 @@ static int check_source(struct attempt *a, struct error *e)
 	lock_acquire(&engine->jobs);
 	/* Times that are set through the mount are there before we are told: wait for that. */
 	while (!(is_well = is_as_accepted(a->job, &st)) &&
-	       st.st_size == a->job->shown.source_size && is_in_time)
-		is_in_time = cond_wait_for(&engine->left, &engine->jobs, TIMES_WAIT_MS);
+	       st.st_size == a->job->shown.source_size && left > 0) {
+		cond_wait_for(&engine->left, &engine->jobs, left);
+		left = until - clock_monotonic_ms(&clock_system);
+	}
 	size = a->job->shown.source_size;
 	lock_release(&engine->jobs);
 	/* Through the mount none can be; behind it whoever may write there decides. */

@@ -12,6 +12,7 @@
 
 #include "attempt.h"
 #include "external.h"
+#include "helper.h"
 #include "recover.h"
 #include "retention.h"
 #include "state.h"
@@ -315,27 +316,18 @@ static void *slot_run(void *arg)
 	return NULL;
 }
 
-static int start_helper(struct helper *helper, const char *name, void *(*run)(void *),
-			struct engine *engine)
-{
-	int r = thread_start(&helper->thread, name, run, engine);
-
-	helper->is_started = r == 0;
-	return r;
-}
-
 static int start_threads(struct engine *engine)
 {
 	int r;
 
-	r = start_helper(&engine->watchdog, "watchdog", watchdog_run, engine);
+	r = helper_start(&engine->watchdog, "watchdog", watchdog_run, engine);
 	if (r == 0)
-		r = start_helper(&engine->external, "external", external_run, engine);
+		r = helper_start(&engine->external, "external", external_run, engine);
 	if (r == 0)
-		r = start_helper(&engine->sweeper, "sweeper", sweeper_run, engine);
+		r = helper_start(&engine->sweeper, "sweeper", sweeper_run, engine);
 	if (r == 0 && retention_is_wanted(engine)) {
 		retention_begin(engine);
-		r = start_helper(&engine->retention, "retention", retention_run, engine);
+		r = helper_start(&engine->retention, "retention", retention_run, engine);
 	}
 	for (unsigned int i = 0; i < engine->n_slots && r == 0; i++) {
 		struct slot *slot = &engine->slots[i];
@@ -358,13 +350,6 @@ int engine_start(struct engine *engine, struct error *e)
 }
 
 /* ---- stopped ---- */
-
-static void join_helper(struct helper *helper)
-{
-	if (helper->is_started)
-		pthread_join(helper->thread, NULL);
-	helper->is_started = false;
-}
 
 void engine_stop(struct engine *engine)
 {
@@ -389,10 +374,10 @@ void engine_stop(struct engine *engine)
 			pthread_join(engine->slots[i].thread, NULL);
 		engine->slots[i].is_started = false;
 	}
-	join_helper(&engine->watchdog);
-	join_helper(&engine->external);
-	join_helper(&engine->sweeper);
-	join_helper(&engine->retention);
+	helper_join(&engine->watchdog);
+	helper_join(&engine->external);
+	helper_join(&engine->sweeper);
+	helper_join(&engine->retention);
 }
 
 void engine_destroy(struct engine *engine)

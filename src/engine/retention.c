@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "aging.h"
+#include "helper.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
@@ -230,26 +231,12 @@ static int64_t look_every_ms(const struct engine *engine)
 	return ms > LOOK_MIN_MS ? ms : LOOK_MIN_MS;
 }
 
-/* @return whether the engine stops */
-static bool sleep_for(struct engine *engine, int64_t ms)
-{
-	bool is_stopping;
-
-	lock_acquire(&engine->jobs);
-	/* The condition is others' too: being woken says nothing. */
-	while (!engine->is_stopping && cond_wait_for(&engine->tick, &engine->jobs, ms))
-		;
-	is_stopping = engine->is_stopping;
-	lock_release(&engine->jobs);
-	return is_stopping;
-}
-
 void *retention_run(void *arg)
 {
 	struct engine *engine = arg;
 	int64_t every_ms = look_every_ms(engine), saved_ms = engine_now_ms(engine), ms = 0;
 
-	while (!sleep_for(engine, ms)) {
+	while (!helper_sleep(engine, ms)) {
 		bool has_jumped = tick(engine);
 
 		if (has_jumped || engine_now_ms(engine) - saved_ms >= SAVE_MS) {

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "helper.h"
 #include "storyclip/common/log.h"
 
 #define LATE_MS  1000
@@ -86,20 +87,6 @@ void watchdog_look(struct engine *engine, int64_t late_ms)
 	}
 }
 
-/* Sleep for ms, or until the engine stops. @return whether it stops */
-static bool sleep_for(struct engine *engine, int64_t ms)
-{
-	bool is_stopping;
-
-	lock_acquire(&engine->jobs);
-	/* The condition is the sweeper's too: being woken says nothing. */
-	while (!engine->is_stopping && cond_wait_for(&engine->tick, &engine->jobs, ms))
-		;
-	is_stopping = engine->is_stopping;
-	lock_release(&engine->jobs);
-	return is_stopping;
-}
-
 void *watchdog_run(void *arg)
 {
 	struct engine *engine = arg;
@@ -108,7 +95,7 @@ void *watchdog_run(void *arg)
 	int64_t pulse_ms = interval_ms < PULSE_MS ? interval_ms : PULSE_MS;
 	int64_t last_ms = engine_now_ms(engine), looked_ms = last_ms, late_ms = 0;
 
-	while (!sleep_for(engine, pulse_ms)) {
+	while (!helper_sleep(engine, pulse_ms)) {
 		int64_t now = engine_now_ms(engine);
 
 		late_ms += watchdog_late_ms(last_ms, now, pulse_ms);

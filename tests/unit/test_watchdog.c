@@ -52,6 +52,48 @@ static enum job_state state_of(struct rig *rig, const char *id)
 	return brief.state;
 }
 
+struct waker {
+	struct engine *engine;
+	pthread_t thread;
+	atomic_bool is_over;
+};
+
+/* What else wakes the helpers: a job that is removed, a process that cannot be ended. */
+static void *wake_often(void *arg)
+{
+	struct waker *waker = arg;
+	struct engine *engine = waker->engine;
+
+	while (!atomic_load(&waker->is_over)) {
+		const struct timespec pause = {.tv_nsec = 2000000};
+
+		lock_acquire(&engine->jobs);
+		cond_broadcast(&engine->tick);
+		lock_release(&engine->jobs);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+/* However often it is woken for others, it looks. */
+static void test_woken_often(void)
+{
+	struct waker waker = {0};
+	struct rig rig;
+
+	rig_init(&rig);
+	rig.settings.stall_timeout_ms = 200;
+	rig.settings.watchdog_interval_ms = 100;
+	rig_up(&rig);
+	waker.engine = rig.engine;
+	REQUIRE(thread_start(&waker.thread, "waker", wake_often, &waker) == 0);
+	rig_job(&rig, "silent", "phase 30 Analyzing video...\nhang\n");
+	CHECK(rig_wait(&rig, "silent", JOB_FAILED));
+	atomic_store(&waker.is_over, true);
+	pthread_join(waker.thread, NULL);
+	rig_finish(&rig);
+}
+
 int main(int argc, char **argv)
 {
 	struct own_clock clock = {{own_wall_ms, own_monotonic_ms}, 1000000};
@@ -60,6 +102,7 @@ int main(int argc, char **argv)
 
 	rig_main(argc, argv);
 	test_late();
+	test_woken_often();
 
 	rig_init(&rig);
 	rig.clock = &clock.clock;
