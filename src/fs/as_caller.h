@@ -44,7 +44,8 @@ void as_caller_leave(struct as_caller *as);
  */
 bool as_writer_enter(fuse_req_t req);
 void as_writer_leave(const bool *is_writer);
-#define auto_as_writer __attribute__((cleanup(as_writer_leave)))
+/* Its value is for the end of the scope alone, which clang does not take for a use. */
+#define auto_as_writer __attribute__((cleanup(as_writer_leave), unused))
 
 /**
  * The mask that files made by this thread get next: the caller's, and as the thread has its own the

@@ -58,7 +58,9 @@ static void send_numbered(uint64_t n)
 
 static void send_stamped(uint64_t every_us)
 {
-	for (uint64_t i = 1; every_us; i++) {
+	if (!every_us)
+		return;
+	for (uint64_t i = 1;; i++) {
 		const struct timespec pause = {.tv_sec = (time_t)(every_us / 1000000),
 					       .tv_nsec = (long)(every_us % 1000000 * 1000)};
 		struct timespec now;

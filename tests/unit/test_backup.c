@@ -181,7 +181,6 @@ static void test_three_are_kept(void)
 static void test_fresh_one_is_enough(void)
 {
 	char database[128];
-	auto_free char *copy = NULL;
 	struct store *store = must_open(world("fresh", database));
 
 	put_old(database, "story-2026-01-01T00:00:00Z.db", 600);
