@@ -8,37 +8,19 @@
  */
 #include "attempt.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "attempt_steps.h"
 #include "cleanup.h"
 #include "hold.h"
 #include "joblog.h"
 #include "runner.h"
-#include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
 
-#define CLIPS_DIR              "clips"
-#define MAX_PROGRESS_WORKER    94 /* 95 is the publisher's */
-#define MAX_PROGRESS_PUBLISHER 99
-#define PROGRESS_PREPARED 10
-#define PROGRESS_PUBLISHING    95
-#define TIMES_WAIT_MS          300
-#define CLAIM_RETRY_MS         1000 /* the database could not be written */
-
-struct attempt {
-	struct engine *engine;
-	struct slot *slot;
-	struct job *job;
-	char id[JOB_ID_SIZE];
-	unsigned int number;
-	char work_name[ATTEMPT_NAME_SIZE];
-	int work_fd, clips_fd, source_fd, log_fd;
-	bool is_stuck; /* a child that cannot be ended: the sweeper clears away when it goes */
-};
+#define MAX_PROGRESS_WORKER 94   /* 95 is the publisher's */
+#define CLAIM_RETRY_MS      1000 /* the database could not be written */
 
 static void attempt_finish(struct attempt *a)
 {
@@ -160,64 +142,7 @@ static int claim(struct attempt *a)
 	return 0;
 }
 
-static int make_dir(int dir_fd, const char *name, mode_t mode, int *ret_fd)
-{
-	int fd;
-
-	if (mkdirat(dir_fd, name, mode) < 0)
-		return -errno;
-	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return fchmod(fd, mode) < 0 ? -errno : 0; /* not what the umask makes of it */
-}
-
-/* Whether the file is as the job knows it. Under engine.jobs, which guards what it knows. */
-static bool is_as_accepted(const struct job *job, const struct stat *st)
-{
-	return st->st_size == job->shown.source_size &&
-	       (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec ==
-		       job->shown.source_mtime_ns;
-}
-
-/* The held upload must still be what was accepted: nobody may have written it behind the mount. */
-static int check_source(struct attempt *a, struct error *e)
-{
-	struct engine *engine = a->engine;
-	int64_t size, until = clock_monotonic_ms(&clock_system) + TIMES_WAIT_MS, left = TIMES_WAIT_MS;
-	bool is_well;
-	struct stat st;
-
-	if (fstat(a->source_fd, &st) < 0)
-		return error_from_errno(e, -errno, "looking at the held upload");
-	lock_acquire(&engine->jobs);
-	/* Times that are set through the mount are there before we are told: wait for that. */
-	while (!(is_well = is_as_accepted(a->job, &st)) &&
-	       st.st_size == a->job->shown.source_size && left > 0) {
-		cond_wait_for(&engine->left, &engine->jobs, left);
-		left = until - clock_monotonic_ms(&clock_system);
-	}
-	size = a->job->shown.source_size;
-	lock_release(&engine->jobs);
-	/* Through the mount none can be; behind it whoever may write there decides. */
-	if (is_well && engine->deps.settings->max_upload_size &&
-	    st.st_size > engine->deps.settings->max_upload_size)
-		return error_set(e, SC_LIMIT_EXCEEDED,
-				 "upload '%s' has %lld bytes, max_upload_size allows %lld",
-				 a->job->shown.upload_id, (long long)st.st_size,
-				 (long long)engine->deps.settings->max_upload_size);
-	if (is_well)
-		return 0;
-	return error_set(
-		e, SC_UPLOAD_CHANGED,
-		"upload '%s' was changed behind the mount after it was accepted (%lld bytes, "
-		"now %lld); copy it again",
-		a->job->shown.upload_id, (long long)size, (long long)st.st_size);
-}
-
-/* Said by the engine itself, so that it is true also of a child that never says a word. */
-static void show_phase(struct attempt *a, int progress, const char *message, int max_progress)
+void attempt_show_phase(struct attempt *a, int progress, const char *message, int max_progress)
 {
 	struct engine *engine = a->engine;
 	struct report report = {.kind = REPORT_PHASE, .progress = progress};
@@ -233,113 +158,6 @@ static void show_phase(struct attempt *a, int progress, const char *message, int
 	lock_release(&engine->jobs);
 	if (what)
 		engine_notify(engine, a->id, version, what);
-}
-
-/* By a child, which can be ended when a disk no longer answers. */
-static int run_copier(struct attempt *a, struct error *e)
-{
-	struct publish_order order = {.is_hold = true, .attempt = a->number,
-				      .owner_uid = (uid_t)-1, .owner_gid = (gid_t)-1};
-	auto_buf struct buf text = BUF_EMPTY;
-	const struct runner_plan plan = {
-		.program = "storyclip-publish",
-		.noun = "copier",
-		.order = &text,
-		.fds = {a->source_fd, a->engine->hold_fd},
-		.log_fd = a->log_fd,
-		.max_progress = PROGRESS_PREPARED - 1,
-		.clips_fd = -1,
-	};
-	int r;
-
-	memcpy(order.job_id, a->id, sizeof(order.job_id));
-	r = publish_order_encode(&order, &text);
-	if (r < 0)
-		return error_from_errno(e, r, "writing the copier's order");
-	return runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
-}
-
-/* Where no hard link can be made: only now are the job's bytes its own. */
-static int copy_upload(struct attempt *a, struct error *e)
-{
-	struct engine *engine = a->engine;
-	int64_t mtime_ns;
-	int fd, r;
-
-	lock_acquire(&engine->jobs);
-	if (a->job->source_fd >= 0)
-		a->source_fd = fcntl(a->job->source_fd, F_DUPFD_CLOEXEC, 3);
-	lock_release(&engine->jobs);
-	if (a->source_fd < 0)
-		return error_set(e, SC_UPLOAD_CHANGED,
-				 "upload '%s' was removed or renamed before it could be copied; copy it "
-				 "again",
-				 a->job->shown.upload_id);
-	r = check_source(a, e);
-	if (r == 0)
-		r = run_copier(a, e);
-	if (r == 0)
-		r = check_source(a, e);
-	if (r < 0)
-		return r;
-	lock_acquire(&engine->jobs);
-	mtime_ns = a->job->shown.source_mtime_ns;
-	a->job->is_held = true; /* from here on new times of the upload are not the job's */
-	fd = a->job->source_fd;
-	a->job->source_fd = -1;
-	lock_release(&engine->jobs);
-	r = hold_copied(engine, a->id, mtime_ns);
-	if (r < 0) {
-		lock_acquire(&engine->jobs);
-		a->job->is_held = false;
-		a->job->source_fd = fd;
-		lock_release(&engine->jobs);
-		return error_from_errno(e, r, "holding the copy of the upload");
-	}
-	close(fd);
-	close(take_fd(&a->source_fd));
-	show_phase(a, PROGRESS_PREPARED, JOB_MESSAGE_PREPARED, PROGRESS_PREPARED);
-	return 0;
-}
-
-static bool needs_copy(struct attempt *a)
-{
-	bool needs_copy;
-
-	lock_acquire(&a->engine->jobs);
-	needs_copy = job_needs_copy(a->job);
-	lock_release(&a->engine->jobs);
-	return needs_copy;
-}
-
-static int prepare(struct attempt *a, struct error *e)
-{
-	int r;
-
-	a->log_fd = joblog_open(a->engine, a->id);
-	if (a->log_fd < 0) {
-		log_error_with(a->log_fd, "job %s: opening its log", a->id);
-		a->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	}
-	if (a->log_fd < 0)
-		return error_from_errno(e, -errno, "opening /dev/null");
-	joblog_write_fd(a->engine, a->log_fd, "attempt %u started", a->number);
-	r = make_dir(a->engine->work_fd, a->work_name, 0700, &a->work_fd);
-	if (r == 0)
-		r = make_dir(a->work_fd, CLIPS_DIR, 0755, &a->clips_fd);
-	if (r < 0)
-		return error_from_errno(e, r, "making work/%s", a->work_name);
-	if (needs_copy(a)) {
-		phases_lap(&a->job->phases, PHASE_PREPARE);
-		r = copy_upload(a, e);
-		phases_lap(&a->job->phases, PHASE_COPY);
-	}
-	if (r < 0)
-		return r;
-	r = hold_open(a->engine, a->id, &a->source_fd);
-	if (r < 0)
-		return error_from_errno(e, r, "opening the held upload");
-	return check_source(a, e);
 }
 
 static int make_work_order(struct attempt *a, struct buf *out, struct error *e)
@@ -377,99 +195,7 @@ static int cut(struct attempt *a, struct error *e)
 	r = runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
 	if (r < 0)
 		return r;
-	return check_source(a, e);
-}
-
-/* From the mark on, OUTPUT_ROOT/<id> is ours to remove; so it must not be somebody else's now. */
-static int mark_publishing(struct attempt *a, struct error *e)
-{
-	int64_t begun_us = clock_precise_us();
-	struct stat st;
-	int r;
-
-	/* Of an earlier attempt, whose removal has failed? */
-	if (fstatat(a->engine->output_fd, a->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		cleanup_half_published(a->engine, a->id);
-	if (fstatat(a->engine->output_fd, a->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return error_set(e, SC_IO_ERROR, "OUTPUT_ROOT/%s is there already, and not ours",
-				 a->id);
-	r = store_job_publishing(a->engine->deps.store, a->id, a->number);
-	a->job->phases.sync_us += clock_precise_us() - begun_us;
-	phases_lap(&a->job->phases, PHASE_MARK);
-	if (r == -ESTALE)
-		return -ECANCELED; /* somebody has ended the job; the slot will see who */
-	return r < 0 ? error_from_errno(e, r, "noting that the clips are being published") : 0;
-}
-
-static int count_clips(struct attempt *a, struct error *e)
-{
-	bool has_clips;
-
-	lock_acquire(&a->engine->jobs);
-	has_clips = a->job->n_clips > 0;
-	lock_release(&a->engine->jobs);
-	return has_clips ? 0
-			 : error_set(e, SC_INTERNAL, "the worker says done, but has made no clip");
-}
-
-static int publish(struct attempt *a, struct error *e)
-{
-	const struct settings *settings = a->engine->deps.settings;
-	/* Under root the clips are those of the worker's own uid, which nobody must get. */
-	const bool is_root = geteuid() == 0;
-	const struct publish_order order = {
-		.attempt = a->number,
-		.owner_uid = settings->has_output_owner ? settings->output_uid
-			     : is_root			? 0
-							: (uid_t)-1,
-		.owner_gid = settings->has_output_owner ? settings->output_gid
-			     : is_root			? 0
-							: (gid_t)-1,
-	};
-	struct publish_order with_id = order;
-	auto_buf struct buf text = BUF_EMPTY;
-	const struct runner_plan plan = {
-		.program = "storyclip-publish",
-		.noun = "publisher",
-		.order = &text,
-		.fds = {a->work_fd, a->engine->output_fd},
-		.log_fd = a->log_fd,
-		.max_progress = MAX_PROGRESS_PUBLISHER,
-		.clips_fd = -1,
-	};
-	int r;
-
-	hook_reach("engine-before-publish");
-	r = count_clips(a, e);
-	if (r < 0)
-		return r;
-	if (engine_is_stopping(a->engine))
-		return -ECANCELED;
-	memcpy(with_id.job_id, a->id, sizeof(with_id.job_id));
-	r = publish_order_encode(&with_id, &text);
-	if (r < 0)
-		return error_from_errno(e, r, "writing the publisher's order");
-	r = mark_publishing(a, e);
-	if (r < 0)
-		return r;
-	show_phase(a, PROGRESS_PUBLISHING, JOB_MESSAGE_PUBLISHING, MAX_PROGRESS_PUBLISHER);
-	r = runner_run(a->slot, a->job, a->number, &plan, e, &a->is_stuck);
-	phases_lap(&a->job->phases, PHASE_PUBLISH);
-	if (r < 0 && e->code == SC_JOB_EXISTS) {
-		/* Somebody has made that directory since we looked: it is not ours. */
-		store_job_unpublished(a->engine->deps.store, a->id);
-		e->code = SC_IO_ERROR;
-	}
-	if (r < 0)
-		return r;
-	joblog_write_fd(a->engine, a->log_fd, "published");
-	hook_reach("engine-published");
-	r = engine_move_surely(a->engine, a->job, a->number,
-			       &(struct move){.to = JOB_DONE, .is_of_attempt = true});
-	if (r < 0)
-		return -ECANCELED; /* cancelled, stalled, changed by hand, or stopping */
-	hook_reach("engine-done");
-	return 0;
+	return attempt_check_source(a, e);
 }
 
 static void clear_away(struct attempt *a)
@@ -538,12 +264,12 @@ void attempt_run(struct slot *slot, struct job *job)
 	int r;
 
 	if (claim(&a) == 0) {
-		r = prepare(&a, &e);
+		r = attempt_prepare(&a, &e);
 		phases_lap(&job->phases, PHASE_PREPARE);
 		if (r == 0)
 			r = cut(&a, &e);
 		if (r == 0)
-			r = publish(&a, &e);
+			r = attempt_publish(&a, &e);
 		clear_away(&a);
 		if (r < 0)
 			decide(&a, r, &e);
