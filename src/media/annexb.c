@@ -10,19 +10,13 @@
 
 #include "encode_spool.h"
 #include "mp4/bytes.h"
+#include "mp4/hvcc.h"
 
-#define HEVC_VPS 32
-#define HEVC_PPS 34
 #define SETS_MAX 16
-
-struct unit {
-	const uint8_t *data;
-	size_t len;
-};
 
 /* Of a packet; few have more than the first ones. */
 struct units {
-	struct unit first[32];
+	struct nal_unit first[32];
 	size_t n;
 	size_t size;
 };
@@ -43,8 +37,7 @@ static size_t find_start(const uint8_t *data, size_t len, size_t at)
 	return len;
 }
 
-/* The next unit that holds anything; without the zeros that may stand before the next code. */
-static bool next_unit(const uint8_t *data, size_t len, size_t *at, struct unit *ret)
+bool annexb_next(const uint8_t *data, size_t len, size_t *at, struct nal_unit *ret)
 {
 	size_t i = *at;
 
@@ -59,7 +52,7 @@ static bool next_unit(const uint8_t *data, size_t len, size_t *at, struct unit *
 		while (end > start && !data[end - 1])
 			end--;
 		if (end > start) {
-			*ret = (struct unit){data + start, end - start};
+			*ret = (struct nal_unit){data + start, end - start};
 			return true;
 		}
 	}
@@ -72,7 +65,7 @@ bool annexb_is(const AVCodecParameters *par)
 }
 
 /* The beginning of a sequence parameter set, without the bytes that keep start codes out. */
-static bool unescape(const struct unit *unit, uint8_t *ret, size_t want)
+static bool unescape(const struct nal_unit *unit, uint8_t *ret, size_t want)
 {
 	size_t zeros = 0, n = 0;
 
@@ -87,7 +80,7 @@ static bool unescape(const struct unit *unit, uint8_t *ret, size_t want)
 	return n == want;
 }
 
-static void put_sets(struct buf *b, const struct unit *units, size_t n, unsigned int type)
+static void put_sets(struct buf *b, const struct nal_unit *units, size_t n, unsigned int type)
 {
 	unsigned int count = 0;
 
@@ -106,17 +99,17 @@ static void put_sets(struct buf *b, const struct unit *units, size_t n, unsigned
 static int build_hvcc(const AVCodecParameters *par, struct buf *ret)
 {
 	const AVPixFmtDescriptor *format = av_pix_fmt_desc_get((enum AVPixelFormat)par->format);
-	struct unit units[SETS_MAX], unit;
+	struct nal_unit units[SETS_MAX], unit;
 	uint8_t sps[2 + 1 + 12];
 	unsigned int found = 0, chroma;
 	size_t n = 0, at = 0;
 
-	while (next_unit(par->extradata, (size_t)par->extradata_size, &at, &unit)) {
+	while (annexb_next(par->extradata, (size_t)par->extradata_size, &at, &unit)) {
 		unsigned int type = unit.data[0] >> 1 & 63;
 
 		if (type < HEVC_VPS || type > HEVC_PPS || unit.len > UINT16_MAX || n == SETS_MAX)
 			continue;
-		if (type == HEVC_VPS + 1 && !unescape(&unit, sps, sizeof(sps)))
+		if (type == HEVC_SPS && !unescape(&unit, sps, sizeof(sps)))
 			return -EBADMSG;
 		found |= 1u << (type - HEVC_VPS);
 		units[n++] = unit;
@@ -166,10 +159,10 @@ int annexb_convert_parameters(AVCodecParameters *par)
 static int list_units(const AVPacket *packet, struct units *ret)
 {
 	size_t len = (size_t)packet->size, at = 0;
-	struct unit unit;
+	struct nal_unit unit;
 
 	*ret = (struct units){0};
-	while (next_unit(packet->data, len, &at, &unit)) {
+	while (annexb_next(packet->data, len, &at, &unit)) {
 		if (ret->n < SC_ARRAY_SIZE(ret->first))
 			ret->first[ret->n] = unit;
 		ret->n++;
@@ -178,7 +171,7 @@ static int list_units(const AVPacket *packet, struct units *ret)
 	return ret->size && ret->size <= INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE ? 0 : -EBADMSG;
 }
 
-static uint8_t *put_unit(uint8_t *out, const struct unit *unit)
+static uint8_t *put_unit(uint8_t *out, const struct nal_unit *unit)
 {
 	set_be32(out, (uint32_t)unit->len);
 	memcpy(out + 4, unit->data, unit->len);
@@ -189,7 +182,7 @@ int annexb_convert_packet(AVPacket *packet)
 {
 	AVBufferRef *buffer;
 	struct units units;
-	struct unit unit;
+	struct nal_unit unit;
 	uint8_t *out;
 	size_t at = 0;
 	int r = list_units(packet, &units);
@@ -205,7 +198,7 @@ int annexb_convert_packet(AVPacket *packet)
 		for (size_t i = 0; i < units.n; i++)
 			out = put_unit(out, &units.first[i]);
 	} else {
-		while (next_unit(packet->data, (size_t)packet->size, &at, &unit))
+		while (annexb_next(packet->data, (size_t)packet->size, &at, &unit))
 			out = put_unit(out, &unit);
 	}
 	av_buffer_unref(&packet->buf);

@@ -9,6 +9,15 @@
 
 #include <libavcodec/avcodec.h>
 
+#include "mp4/nal.h"
+
+/**
+ * The next unit that holds anything; without the zeros that may stand before the next code.
+ * @param at  where to go on, 0 at first
+ * @return false: there is none
+ */
+bool annexb_next(const uint8_t *data, size_t len, size_t *at, struct nal_unit *ret);
+
 /** Whether a stream comes with start codes; it must have been probed. */
 bool annexb_is(const AVCodecParameters *par);
 

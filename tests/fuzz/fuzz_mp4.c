@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "../../src/media/mp4/avcc.h"
 #include "../../src/media/mp4/bytes.h"
 #include "../../src/media/mp4/entry.h"
+#include "../../src/media/mp4/hvcc.h"
 #include "../../src/media/mp4/keyframe.h"
 #include "../../src/media/mp4/nal.h"
 #include "../../src/media/mp4/reader.h"
@@ -30,6 +32,27 @@ static ssize_t read_memory(void *context, void *data, size_t len, int64_t offset
 	return (ssize_t)len;
 }
 
+/* A description as a head would add its parameter sets to it. */
+static void try_sets(const struct index_track *t)
+{
+	static const uint8_t any[] = {0x67, 66, 0, 31, 0x40};
+	const struct avcc_sets avc = {any, any, sizeof(any), sizeof(any)};
+	const struct nal_unit unit = {any, sizeof(any)};
+	const struct hvcc_sets hevc = {unit, unit, unit};
+	auto_buf struct buf with_avc = BUF_EMPTY, with_hevc = BUF_EMPTY;
+	struct avcc_info avcc;
+	struct hvcc_info hvcc;
+
+	if (avcc_read(t->stsd, t->stsd_len, &avcc) == 0)
+		FUZZ_REQUIRE(avcc.free_id > 0 && avcc.free_id < 32);
+	if (avcc_add(t->stsd, t->stsd_len, &avc, &with_avc) == 0)
+		FUZZ_REQUIRE(with_avc.len == t->stsd_len + 4 + 2 * sizeof(any));
+	if (hvcc_read(t->stsd, t->stsd_len, &hvcc) == 0)
+		FUZZ_REQUIRE(hvcc.vps_id < 16 && hvcc.sps_id < 16 && hvcc.pps_id < 32);
+	if (hvcc_add(t->stsd, t->stsd_len, &hevc, &with_hevc) == 0)
+		FUZZ_REQUIRE(with_hevc.len >= t->stsd_len + 3 * (2 + sizeof(any)));
+}
+
 static void try_index(const struct mp4_file *file, const struct mp4_input *input)
 {
 	static const struct media_listener deaf;
@@ -44,6 +67,8 @@ static void try_index(const struct mp4_file *file, const struct mp4_input *input
 		const struct index_track *t = &index->tracks[k];
 
 		FUZZ_REQUIRE(t->frame_ticks > 0 && t->timescale > 0);
+		if (t->is_video && t->stsd_len)
+			try_sets(t);
 		for (size_t i = 0; i < t->n_samples; i++)
 			FUZZ_REQUIRE(t->samples[i].offset >= 0 &&
 				     t->samples[i].offset <= input->size_bytes - t->samples[i].size);

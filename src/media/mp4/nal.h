@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Borrowed bytes, without a start code or a length before them. */
+struct nal_unit {
+	const uint8_t *data;
+	size_t len;
+};
+
 struct nal_picture {
 	bool has_slice; /* the first slice was reached; else the rest says nothing */
 	bool is_idr;
