@@ -260,6 +260,6 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 			"more than 2 s of hidden picture before the first frame in %u of %zu "
 			"clips (clip %u: %.1f s), as keyframes are far apart; '%s' has none",
 			heads.n_long, n_cuts, heads.longest, (double)heads.longest_us / 1e6,
-			!strcmp(index_main(source->index)->codec, "h264") ? "smart" : "encode");
+			cut_smart_knows(index_main(source->index)->codec) ? "smart" : "encode");
 	return r;
 }

@@ -17,6 +17,8 @@ int cut_exact_clips(struct media_source *source, const struct media_plan *plan, 
 		    clip_made made, void *made_context, struct error *e);
 int cut_smart_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		    clip_made made, void *made_context, struct error *e);
+/** Whether heads are encoded in this codec, as index_track.codec has it. */
+bool cut_smart_knows(const char *codec);
 int cut_keyframe_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		       clip_made made, void *made_context, struct error *e);
 int cut_encode_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,

@@ -7,6 +7,11 @@
 
 #include "copy.h"
 
+bool cut_smart_knows(const char *codec)
+{
+	return !strcmp(codec, "h264") || !strcmp(codec, "hevc");
+}
+
 int cut_smart_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		    clip_made made, void *made_context, struct error *e)
 {
@@ -18,9 +23,9 @@ int cut_smart_clips(struct media_source *source, const struct media_plan *plan, 
 		return error_set(e, SC_NO_VIDEO,
 				 "'smart' encodes what lies between a cut and a keyframe, but there is "
 				 "only sound: use \"cut\":\"exact\"");
-	if (strcmp(picture->codec, "h264") != 0 || !picture->is_copyable)
+	if (!cut_smart_knows(picture->codec) || !picture->is_copyable)
 		return error_set(e, SC_UNSUPPORTED_CODEC,
-				 "'smart' cuts pictures in h264, and this one (stream %u) is %s%s%s: use "
+				 "'smart' cuts pictures in h264 and hevc, and this one (stream %u) is %s%s%s: use "
 				 "\"cut\":\"%s\"%s",
 				 picture->number, picture->codec, picture->obstacle ? ", " : "",
 				 picture->obstacle ? picture->obstacle : "",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Heads by x264. Nothing in them is shown in another order than it is coded, so that their times
- * are known before they are made; the last of them is over before the keyframe that is copied next,
- * which begins anew under the source's own parameter sets. Entered by the media thread.
+ * Heads, by the encoder of the source's codec. Nothing in them is shown in another order than it is
+ * coded, so that their times are known before they are made; the last of them is over before the
+ * keyframe that is copied next, which begins anew under the source's own parameter sets. Entered by
+ * the media thread.
  */
 #include "recode_head.h"
 
@@ -10,13 +11,9 @@
 #include <string.h>
 
 #include "decode.h"
+#include "head_codec.h"
 #include "index_parts.h"
-#include "mp4/avcc.h"
-#include "picture_colour.h"
 
-/* A quality that is not told from the source beside it, and small enough. */
-#define HEAD_PRESET "veryfast"
-#define HEAD_CRF    15
 /* Decoding so many frames on is quicker than seeking. */
 #define NEAR_FRAMES 10
 
@@ -24,7 +21,8 @@ struct head_encoder {
 	const struct media_source *source;
 	const struct index_track *track;
 	const struct index_track *part; /* of it, which holds the head; without parts itself */
-	struct avcc_info avcc;
+	const struct head_codec *form;
+	struct head_source sets;
 	struct decoder *decoder; /* owned; NULL until the first head */
 	AVCodecContext *codec;   /* owned; of the head that is being made */
 	AVPacket *packet;
@@ -40,6 +38,25 @@ static int refuse(struct error *e, const char *why)
 		why);
 }
 
+/* The encoder has no such profile, format or kind of frame. */
+static int refuse_form(const struct head_encoder *head, struct error *e)
+{
+	char why[40];
+
+	snprintf(why, sizeof(why), "whose form %s does not have", head->form->maker);
+	return refuse(e, why);
+}
+
+static const struct head_codec *find_form(const char *codec)
+{
+	static const struct head_codec *const forms[] = {&head_h264, &head_hevc};
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(forms); i++)
+		if (!strcmp(codec, forms[i]->name))
+			return forms[i];
+	return NULL;
+}
+
 int head_open(const struct media_source *source, struct error *e, struct head_encoder **ret)
 {
 	auto_of(head_encoder) struct head_encoder *head = calloc(1, sizeof(*head));
@@ -52,8 +69,9 @@ int head_open(const struct media_source *source, struct error *e, struct head_en
 	head->frame = av_frame_alloc();
 	if (!head->packet || !head->frame)
 		return error_from_errno(e, -ENOMEM, "preparing the clips");
-	if (!head->track || avcc_read(head->track->stsd, head->track->stsd_len, &head->avcc) < 0 ||
-	    head->avcc.length_bytes == 1)
+	head->form = head->track ? find_form(head->track->codec) : NULL;
+	if (!head->form ||
+	    head->form->read(head->track->stsd, head->track->stsd_len, &head->sets) < 0)
 		return refuse(e, "whose parameter sets leave no room for others");
 	*ret = take_ptr(head);
 	return 0;
@@ -115,26 +133,8 @@ static int go_to(struct head_encoder *head, int64_t start, struct error *e)
 
 /* ---- the encoder, like the source ---- */
 
-/* x264's name of the profile that the head must have too; NULL: it has none like it. */
-static const char *profile_name(int profile)
-{
-	static const struct {
-		int profile;
-		const char *name;
-	} names[] = {
-		{66, "baseline"}, {77, "main"},     {100, "high"},
-		{110, "high10"},  {122, "high422"}, {244, "high444"},
-	};
-
-	for (size_t i = 0; i < SC_ARRAY_SIZE(names); i++)
-		if ((profile & 0xff) == names[i].profile)
-			return names[i].name;
-	return NULL;
-}
-
 static void describe(const struct head_encoder *head, const AVFrame *frame)
 {
-	const struct decoder *d = head->decoder;
 	AVCodecContext *codec = head->codec;
 
 	codec->width = frame->width;
@@ -146,10 +146,6 @@ static void describe(const struct head_encoder *head, const AVFrame *frame)
 	codec->colorspace = frame->colorspace;
 	codec->color_range = frame->color_range;
 	codec->chroma_sample_location = frame->chroma_location;
-	if (colour_is_interlaced(frame))
-		codec->flags |= AV_CODEC_FLAG_INTERLACED_DCT;
-	if (d->codec->level > 0)
-		codec->level = d->codec->level;
 	/* Frames count; their times are those of the clip's samples. */
 	av_reduce(&codec->framerate.num, &codec->framerate.den, head->track->timescale,
 		  head->track->frame_ticks, 1001000);
@@ -161,40 +157,27 @@ static void describe(const struct head_encoder *head, const AVFrame *frame)
 
 static int open_encoder(struct head_encoder *head, const AVFrame *frame, struct error *e)
 {
-	const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
-	const char *profile = profile_name(head->decoder->codec->profile);
+	const AVCodec *codec = avcodec_find_encoder_by_name(head->form->encoder);
 	AVDictionary *settings = NULL;
-	char parameters[160];
 	int r;
 
 	if (!codec)
-		return error_set(e, SC_UNSUPPORTED_CODEC, "this libavcodec has no encoder libx264");
-	if (!profile)
-		return refuse(e, "whose profile x264 does not have");
+		return error_set(e, SC_UNSUPPORTED_CODEC,
+				 "'smart' cannot encode %s, as this libavcodec has no encoder %s: "
+				 "use \"cut\":\"exact\" or \"cut\":\"encode\"",
+				 head->form->name, head->form->encoder);
 	avcodec_free_context(&head->codec);
 	head->codec = avcodec_alloc_context3(codec);
 	if (!head->codec)
 		return error_from_errno(e, -ENOMEM, "opening the encoder");
 	describe(head, frame);
-	/* Without looking ahead, which takes a dozen frames of memory for little here. */
-	snprintf(parameters, sizeof(parameters),
-		 "sps-id=%u:keyint=infinite:scenecut=0:bframes=0:open-gop=0:mbtree=0:"
-		 "rc-lookahead=0%s",
-		 head->avcc.free_id, head->avcc.length_bytes == 2 ? ":slice-max-size=60000" : "");
-	r = av_dict_set(&settings, "preset", HEAD_PRESET, 0);
-	if (r >= 0)
-		r = head->avcc.may_be_lossless ? av_dict_set(&settings, "qp", "0", 0)
-					       : av_dict_set_int(&settings, "crf", HEAD_CRF, 0);
-	if (r >= 0)
-		r = av_dict_set(&settings, "profile", profile, 0);
-	if (r >= 0)
-		r = av_dict_set(&settings, "x264-params", parameters, 0);
-	if (r >= 0)
+	r = head->form->set_up(&head->sets, head->decoder->codec, frame, head->codec, &settings);
+	if (r == 0)
 		r = avcodec_open2(head->codec, codec, &settings);
 	av_dict_free(&settings);
-	if (r == AVERROR(ENOMEM))
+	if (r == AVERROR(ENOMEM)) /* which is -ENOMEM */
 		return error_from_errno(e, -ENOMEM, "opening the encoder");
-	return r < 0 ? refuse(e, "whose form x264 does not have") : 0;
+	return r < 0 ? refuse_form(head, e) : 0;
 }
 
 static bool is_alike(const AVCodecContext *codec, const AVFrame *frame)
@@ -233,7 +216,10 @@ static int take_packets(struct head *h, struct error *e)
 
 		if (h->n_taken == h->n_given || packet->pts != (int64_t)h->n_taken)
 			return error_set(e, SC_INTERNAL, "encoding a head: a packet too many");
-		r = spool_add_h264(h->spool, packet, h->encoder->avcc.length_bytes);
+		r = h->encoder->form->add(&h->encoder->sets, packet,
+					  h->n_taken + 1 == h->track->n_head &&
+						  h->track->n_head < h->track->n_samples,
+					  h->spool);
 		s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
 		av_packet_unref(packet);
 		if (r == -EBADMSG || r == -E2BIG)
@@ -254,7 +240,8 @@ static int give_frame(struct head *h, struct error *e)
 	int r;
 
 	frame->pts = (int64_t)h->n_given;
-	frame->pict_type = AV_PICTURE_TYPE_NONE; /* x264 would take the source's for an order */
+	/* The encoder would take the source's for an order. */
+	frame->pict_type = AV_PICTURE_TYPE_NONE;
 	r = avcodec_send_frame(h->encoder->codec, frame);
 	if (r < 0)
 		return encode_error(r, e);
@@ -318,12 +305,9 @@ static int encode_frames(struct head *h, uint32_t timescale, int64_t tolerance, 
 static int describe_track(const struct head_encoder *head, struct copy_clip *clip)
 {
 	auto_buf struct buf stsd = BUF_EMPTY;
-	struct avcc_sets sets;
-	int r;
+	int r = head->form->describe(head->codec, &head->sets, head->track->stsd,
+				     head->track->stsd_len, &stsd);
 
-	if (!spool_find_sets(head->codec->extradata, (size_t)head->codec->extradata_size, &sets))
-		return -EBADMSG;
-	r = avcc_add(head->track->stsd, head->track->stsd_len, &sets, &stsd);
 	if (r < 0)
 		return r;
 	clip->out[0].stsd_len = stsd.len;
@@ -368,6 +352,8 @@ int head_add(struct head_encoder *head, unsigned int number, struct spool *spool
 		return r;
 	r = describe_track(head, clip);
 	avcodec_free_context(&head->codec);
+	if (r == -EINVAL)
+		return refuse_form(head, e);
 	if (r < 0)
 		return r == -ENOMEM ? error_from_errno(e, r, "encoding a head")
 				    : refuse(e, "whose parameter sets leave no room for others");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The first frames of a clip as H.264 that goes into one track with what is copied behind them:
- * encoded with x264 in the source's own form, under parameter sets with an id of their own. Private
- * to src/media. One thread (libav uses some beneath it).
+ * The first frames of a clip in the source's codec, to go into one track with what is copied behind
+ * them: encoded with x264 or x265 in the source's own form, under parameter sets with ids of their
+ * own. Private to src/media. One thread (libav uses some beneath it).
  */
 #pragma once
 
@@ -22,7 +22,7 @@ SC_DEFINE_AUTO(head_encoder, head_close)
 /**
  * Encode the head of a clip into the spool: size and place of its samples, and the track's new
  * description, are set.
- * Codes: UNSUPPORTED_CODEC (x264 cannot make frames like these), INVALID_MEDIA, IO_ERROR,
+ * Codes: UNSUPPORTED_CODEC (the encoder is not there or cannot make frames like these), INVALID_MEDIA, IO_ERROR,
  * OUT_OF_MEMORY, INTERNAL
  */
 int head_add(struct head_encoder *head, unsigned int number, struct spool *spool,

@@ -80,9 +80,6 @@ eq "$(methods)" "copy encode encode"
 smart lossless.mp4 0.7
 contains "$(methods)" head lossless.mp4
 
-if [[ $(ffmpeg -hide_banner -encoders 2>/dev/null) == *libx265* ]]; then
-	refused codec-hevc-mp3.mp4 UNSUPPORTED_CODEC hevc '"cut":"exact"' '"cut":"encode"'
-fi
 refused codec-mpeg4-ac3.mp4 UNSUPPORTED_CODEC mpeg4 '"cut":"exact"' '"cut":"encode"'
 refused audioonly.m4a NO_VIDEO '"cut":"exact"'
 check_invariants

@@ -410,8 +410,8 @@ class Comparison:
         self.keyframe_packets.append((first, last))
 
     def check_head(self, clip):
-        """Nothing is encoded from the first of the source's closed groups on."""
-        if not clip.n_head or self.source.has_open_groups():
+        """Nothing is encoded from the first of the source's closed groups on; of HEVC, of any."""
+        if not clip.n_head or (self.source.has_open_groups() and self.source.video["codec_name"] != "hevc"):
             return
         first, last = self.used[-1]
         keys = [Fraction(p["pts_time"]) - self.source.zero + self.late for p in
