@@ -24,7 +24,7 @@ smart() { # UPLOAD
 what() { # what the first frame is, with what is said of its light
 	ffprobe -v error -select_streams v -show_entries \
 		stream=profile,level,pix_fmt,color_range,color_space,color_transfer,color_primaries,chroma_location:frame_side_data \
-		-read_intervals '%+#1' -of csv=p=0 "$1" | grep -v SEI
+		-read_intervals '%+#1' -of csv=p=0 "$1" | tr ',' '\n' | grep -v -e SEI -e '^$'
 }
 numbers() { # FIELD: those that stand in a clip's headers, as another reader of the bits has it
 	grep -oE " $1 .*" "$LOG/headers" | awk '{print $NF}' | sort -nu | tr '\n' ' '
@@ -36,7 +36,7 @@ for name in codec-hevc-mp3.mp4 codec-hevc-ac3.ts hevc-light.mp4; do
 done
 clip=$MNT/jobs/$id/clips/clip_002.mp4
 eq "$(what "$clip")" "$(what "$(media hevc-light.mp4)")" "light and colours of a head"
-contains "$(what "$clip")" "1000,400" "light of a head"
+contains "$(what "$clip" | tr "\n" ,)" ",1000,400," "light of a head"
 ffmpeg -nostdin -v trace -i "$clip" -map 0:v -c copy -bsf:v trace_headers -f null - >"$LOG/headers" 2>&1 ||
 	fail "the headers cannot be read"
 eq "$(numbers vps_video_parameter_set_id)" "0 15 "
