@@ -186,11 +186,13 @@ int store_jobs_page(struct store *store, int64_t after, struct job_list_row *row
 /** A job that has ended, and when. */
 struct ended_row {
 	int64_t finished_at;
+	int64_t cookie;
 	char id[JOB_ID_SIZE];
 };
-/** Up to n jobs that ended at or before a wall time, those first that ended first. @return how many, or
- *  a negative errno */
-int store_jobs_ended(struct store *store, int64_t until, struct ended_row *rows, size_t n);
+/** Up to n jobs that ended behind `after` (by time and cookie) and at or before a wall time, those first that
+ *  ended first. @return how many, or a negative errno */
+int store_jobs_ended(struct store *store, const struct ended_row *after, int64_t until,
+		     struct ended_row *rows, size_t n);
 
 /** What a listing shows of a job: read from small indexes, never from its wide row. */
 struct job_name_row {

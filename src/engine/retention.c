@@ -22,6 +22,7 @@
 #define META_KEY     "retention_clock"
 #define BATCH        64
 #define BATCH_GAP_MS 50    /* others want the database, too */
+#define FAILED_MAX   16    /* in one batch: it is not the jobs, nothing can be removed now */
 #define LOOK_MAX_MS  60000 /* between two looks; with short ages a tenth of them */
 #define LOOK_MIN_MS  100
 #define SAVE_MS      60000
@@ -86,32 +87,40 @@ static int64_t age_of(struct engine *engine, int64_t at_ms)
 
 /* ---- jobs ---- */
 
-/* @return how many were removed, at most a batch */
-static int remove_jobs(struct engine *engine)
+/* Where a pass over the ended jobs begins. */
+static const struct ended_row pass_start = {.finished_at = INT64_MIN};
+
+/* One that cannot go must not keep the others: the next pass tries it again. */
+static void remove_job(struct engine *engine, const char *job_id, int *removed, int *failed)
 {
 	const struct caller root = {0};
+	struct error e = {0};
+	int r = engine_remove(engine, job_id, &root, &e);
+
+	*removed += r == 0;
+	if (r == 0 || r == -ENOENT || r == -ESHUTDOWN || e.code == SC_JOB_ACTIVE)
+		return;
+	log_warning("job %s: removing it, as it is old: %s", job_id, e.message);
+	++*failed;
+}
+
+/* The next batch of a pass. @return whether there may be more; else *last is where a pass begins */
+static bool remove_jobs(struct engine *engine, struct ended_row *last)
+{
 	int64_t keep_ms = engine->deps.settings->job_retention_ms;
 	struct ended_row rows[BATCH];
-	int n = store_jobs_ended(engine->deps.store, engine_wall_ms(engine) - keep_ms, rows, BATCH);
-	int removed = 0;
+	int n = store_jobs_ended(engine->deps.store, last, engine_wall_ms(engine) - keep_ms, rows,
+				 BATCH);
+	int removed = 0, failed = 0, i = 0;
 
-	for (int i = 0; i < n && !engine_is_stopping(engine); i++) {
-		struct error e = {0};
-		int r;
-
-		/* In order of their ends: those behind it are younger still. */
-		if (age_of(engine, rows[i].finished_at) < keep_ms)
-			break;
-		r = engine_remove(engine, rows[i].id, &root, &e);
-		if (r < 0 && r != -ENOENT && r != -ESHUTDOWN) {
-			log_warning("job %s: removing it, as it is old: %s", rows[i].id, e.message);
-			break; /* the next look tries again */
-		}
-		removed += r == 0;
-	}
+	/* In order of their ends: those behind one that is too young are younger still. */
+	while (i < n && failed < FAILED_MAX && !engine_is_stopping(engine) &&
+	       age_of(engine, rows[i].finished_at) >= keep_ms)
+		remove_job(engine, rows[i++].id, &removed, &failed);
 	if (removed)
 		log_info("%d jobs were removed, as job_retention says", removed);
-	return removed;
+	*last = i == BATCH && failed < FAILED_MAX ? rows[BATCH - 1] : pass_start;
+	return last->finished_at != pass_start.finished_at;
 }
 
 /* ---- uploads ---- */
@@ -234,6 +243,7 @@ static int64_t look_every_ms(const struct engine *engine)
 void *retention_run(void *arg)
 {
 	struct engine *engine = arg;
+	struct ended_row last = pass_start;
 	int64_t every_ms = look_every_ms(engine), saved_ms = engine_now_ms(engine), ms = 0;
 
 	while (!helper_sleep(engine, ms)) {
@@ -244,7 +254,7 @@ void *retention_run(void *arg)
 			saved_ms = engine_now_ms(engine);
 		}
 		ms = every_ms;
-		if (engine->deps.settings->job_retention_ms > 0 && remove_jobs(engine) == BATCH)
+		if (engine->deps.settings->job_retention_ms > 0 && remove_jobs(engine, &last))
 			ms = BATCH_GAP_MS;
 	}
 	save(engine);

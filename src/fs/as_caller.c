@@ -60,16 +60,31 @@ void as_caller_leave(struct as_caller *as)
 	creds_restore(&as->creds);
 }
 
+static bool write_as(uid_t uid, gid_t gid)
+{
+	if (geteuid() != 0 || uid == 0)
+		return false;
+	/* An id that cannot be taken on (unmapped here) leaves the daemon's own. */
+	setfsgid(gid);
+	setfsuid(uid);
+	return true;
+}
+
 bool as_writer_enter(fuse_req_t req)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	if (geteuid() != 0 || ctx->uid == 0)
-		return false;
-	/* An id that cannot be taken on (unmapped here) leaves the daemon's own. */
-	setfsgid(ctx->gid);
-	setfsuid(ctx->uid);
-	return true;
+	return write_as(ctx->uid, ctx->gid);
+}
+
+bool as_owner_enter(fuse_req_t req, int fd)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct stat st;
+
+	if (ctx->uid == 0 && fstat(fd, &st) == 0)
+		return write_as(st.st_uid, st.st_gid);
+	return write_as(ctx->uid, ctx->gid);
 }
 
 void as_writer_leave(const bool *is_writer)

@@ -43,6 +43,11 @@ void as_caller_leave(struct as_caller *as);
  * @return whether there is something to end
  */
 bool as_writer_enter(fuse_req_t req);
+/**
+ * The same while a file is handed to the kernel that will write it by itself, with the ids of this moment
+ * and for every later open as well: root does it as the file's owner.
+ */
+bool as_owner_enter(fuse_req_t req, int fd);
 void as_writer_leave(const bool *is_writer);
 /* Its value is for the end of the scope alone, which clang does not take for a use. */
 #define auto_as_writer __attribute__((cleanup(as_writer_leave), unused))

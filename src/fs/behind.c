@@ -213,7 +213,8 @@ double behind_name_timeout(struct fs *fs, struct inc_node *dir, const char *name
 {
 	struct stat st;
 
-	if (fs->incoming.is_remote || !watch(fs, dir))
+	if (inc_is_foreign(&fs->incoming, dir) || inc_is_foreign(&fs->incoming, node) ||
+	    !watch(fs, dir))
 		return TIMEOUT_NONE;
 	/* The rename to a request's name may be done and yet be an error; its answer is put there by this
 	   process and read in the same moment. */
@@ -230,7 +231,7 @@ bool behind_attributes_begin(struct fs *fs, struct inc_node *node)
 {
 	bool is_watched = false;
 
-	if (fs->behind.inotify_fd < 0 || fs->incoming.is_remote)
+	if (fs->behind.inotify_fd < 0 || inc_is_foreign(&fs->incoming, node))
 		return false;
 	lock_acquire(&fs->tree.lock);
 	if (node->type == S_IFDIR)
@@ -252,7 +253,7 @@ static int64_t as_told(struct fs *fs, const struct inc_node *node, const struct 
 {
 	struct timespec now;
 
-	if (fs->behind.has_fine_times && node->dev == fs->incoming.root->dev)
+	if (fs->behind.has_fine_times)
 		return ctime_ns(st);
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - ctime_ns(st) < SAME_TIME_NS

@@ -114,7 +114,8 @@ static int status_link_getattr(struct fs *fs, struct node *node, struct stat *st
 	attr_fill(st, node->ino, S_IFLNK | 0777, brief.owner_uid, brief.owner_gid,
 		  brief.updated_at);
 	st->st_size = (off_t)strlen(target);
-	*timeout = TIMEOUT_NONE;
+	/* The name is asked for each time, and each answer brings them anew: no need to ask twice. */
+	*timeout = TIMEOUT_STABLE;
 	return 0;
 }
 

@@ -48,7 +48,7 @@ static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int
 	/* Without a name it is nobody's upload. */
 	file->is_writable = path != NULL;
 	if (path) {
-		file->sidecar = inc_sidecar_opened(req, path);
+		file->sidecar = inc_sidecar_opened(req, path, file->fd);
 		lock_acquire(&fs->tree.lock);
 		file->next = fs->incoming.writers;
 		file->back = &fs->incoming.writers;
@@ -132,21 +132,24 @@ static bool has_valid_pages(struct inc_file *file)
 
 /* How the kernel shall use an open file. A close has something to say only where a request is carried
    out with it, where the backing file system reports errors with it, or where it must wait. */
-static void set_opened(struct fs *fs, struct inc_file *file, struct fuse_file_info *fi,
-		       bool is_direct)
+static void set_opened(struct fs *fs, fuse_req_t req, struct inc_file *file,
+		       struct fuse_file_info *fi, bool is_direct)
 {
+	auto_as_writer bool is_writer = as_owner_enter(req, file->fd);
+
 	fi->fh = (uintptr_t)file;
 	fi->direct_io = is_direct;
 	fi->keep_cache = !is_direct && has_valid_pages(file);
 	fi->noflush = !file->is_writable ||
-		      (!file->sidecar && !fs->incoming.is_remote && inc_keep_has_room(fs));
+		      (!file->sidecar && !inc_is_foreign(&fs->incoming, file->node) &&
+		       inc_keep_has_room(fs));
 	backing_open(fs, &file->node->backing, file->fd, wants_passthrough(fs, file->node), fi);
 }
 
 static void reply_opened(struct fs *fs, fuse_req_t req, struct inc_file *file,
 			 struct fuse_file_info *fi)
 {
-	set_opened(fs, file, fi, (fi->flags & O_ACCMODE) == O_WRONLY);
+	set_opened(fs, req, file, fi, (fi->flags & O_ACCMODE) == O_WRONLY);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		file_close(fs, file);
 }
@@ -237,7 +240,7 @@ void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 		fuse_reply_err(req, -r);
 		return;
 	}
-	set_opened(fs, file, fi, is_writable(fi->flags));
+	set_opened(fs, req, file, fi, is_writable(fi->flags));
 	node_ref_to_lookup(fs, &node->node);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
 		file_close(fs, file);
@@ -280,6 +283,16 @@ void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_buf
 		fuse_reply_write(req, (size_t)n);
 }
 
+static bool is_passthrough(struct fs *fs, const struct inc_node *node)
+{
+	bool is_it;
+
+	lock_acquire(&fs->tree.lock);
+	is_it = node->backing.id != 0;
+	lock_release(&fs->tree.lock);
+	return is_it;
+}
+
 /* close(2) reports what the backing file system has to report at a close. */
 void inc_flush(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
@@ -288,6 +301,8 @@ void inc_flush(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_fil
 	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 3);
 	int r = fd < 0 || close(fd) < 0 ? -errno : 0;
 
+	if (is_passthrough(fs, file->node))
+		inc_sidecar_look(file->sidecar, file->fd);
 	if (r == 0 && !file->sidecar)
 		inc_keep_reply_flush(fs, req);
 	else

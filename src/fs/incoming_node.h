@@ -54,6 +54,12 @@ struct inc_proc_path {
 };
 struct inc_proc_path inc_proc_path(int fd);
 
+/** Whether its file system changes unheard, as a remote one, or is another one than that of incoming/: what
+ *  is mounted below may be, and may be unmounted. The kernel keeps nothing of it; closes are asked. */
+static inline bool inc_is_foreign(const struct incoming *incoming, const struct inc_node *node)
+{
+	return incoming->is_remote || node->dev != incoming->root->dev;
+}
 /** Whether this name in this directory is hidden (the hold directory). */
 bool inc_is_hidden(struct fs *fs, const struct inc_node *dir, const char *name);
 /** The node of a name, with a reference. @return 0, -ENOENT, … */
@@ -98,9 +104,12 @@ void inc_keep_init(struct fs *fs);
 /* Sidecars (incoming_sidecar.c). */
 
 /** What is kept of an open writable file that is one by its path; NULL: it is none. */
-struct inc_sidecar *inc_sidecar_opened(fuse_req_t req, const char *path);
+struct inc_sidecar *inc_sidecar_opened(fuse_req_t req, const char *path, int fd);
 /** Bytes are about to change. Accepts NULL. */
 void inc_sidecar_written(struct inc_sidecar *sidecar);
+/** It was opened elsewhere, by another name, for the kernel to write by itself: look whether it has. Accepts
+ *  NULL. */
+void inc_sidecar_look(struct inc_sidecar *sidecar, int fd);
 /**
  * A descriptor of it is closed: answer the flush, now (with r) or when the request is carried out.
  * sidecar may be NULL.

@@ -19,16 +19,39 @@ struct inc_sidecar {
 	struct caller caller;   /* who opened it */
 	atomic_uint writes;     /* since then */
 	atomic_uint flushed_at; /* how many there were at the last flush */
+	/* The file when it was last looked at: its size, and its mtime in ns. */
+	atomic_llong size, mtime;
 };
 
-struct inc_sidecar *inc_sidecar_opened(fuse_req_t req, const char *path)
+/* @return whether it has changed since */
+static bool has_changed(struct inc_sidecar *sidecar, int fd)
+{
+	long long mtime, old_size;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	mtime = (long long)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	old_size = atomic_exchange(&sidecar->size, st.st_size);
+	return atomic_exchange(&sidecar->mtime, mtime) != mtime || old_size != st.st_size;
+}
+
+struct inc_sidecar *inc_sidecar_opened(fuse_req_t req, const char *path, int fd)
 {
 	struct inc_sidecar *sidecar = intake_is_sidecar(path) ? calloc(1, sizeof(*sidecar)) : NULL;
 
 	/* Without memory it acts at its last close, and its file's owner has asked. */
-	if (sidecar)
+	if (sidecar) {
 		caller_of_request(req, true, &sidecar->caller);
+		has_changed(sidecar, fd);
+	}
 	return sidecar;
+}
+
+void inc_sidecar_look(struct inc_sidecar *sidecar, int fd)
+{
+	if (sidecar && has_changed(sidecar, fd))
+		inc_sidecar_written(sidecar);
 }
 
 void inc_sidecar_written(struct inc_sidecar *sidecar)

@@ -35,16 +35,23 @@ static int64_t ctime_ms(const struct stat *st)
 	return (int64_t)st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
 }
 
+/* @return whether there is a file of that name */
+static bool look(const struct registry_deps *deps, const char *path, struct stat *ret)
+{
+	auto_fd int fd = -1;
+
+	return file_open_beneath(deps->root_fd, path, O_PATH | O_NOFOLLOW, 0, &fd) == 0 &&
+	       fstat(fd, ret) == 0 && S_ISREG(ret->st_mode);
+}
+
 /* @return whether it was removed */
 static bool expire_one(const struct registry_deps *deps, const struct upload_age_row *row)
 {
 	struct engine *engine = deps->intake->engine;
-	auto_fd int fd = -1;
 	struct stat st;
 	int r;
 
-	if (file_open_beneath(deps->root_fd, row->path, O_PATH | O_NOFOLLOW, 0, &fd) < 0 ||
-	    fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!look(deps, row->path, &st))
 		return false;
 	if (!engine_upload_is_old(engine, row->created_at) ||
 	    !engine_upload_is_old(engine, ctime_ms(&st)) ||
@@ -57,6 +64,9 @@ static bool expire_one(const struct registry_deps *deps, const struct upload_age
 		return false;
 	log_info("upload '%s' was removed, as upload_retention says", row->path);
 	uploads_unlinked(deps->uploads, row->path);
+	/* Uploaded anew in this moment: its row comes behind the one that was just taken away. */
+	if (look(deps, row->path, &st))
+		uploads_found(deps->uploads, st.st_dev, st.st_ino, row->path);
 	return true;
 }
 

@@ -203,33 +203,41 @@ int store_job_names_of(struct store *store, enum job_state state, int64_t after,
 	return r;
 }
 
-static int jobs_ended(struct db *db, int64_t until, struct ended_row *rows, size_t n)
+static int jobs_ended(struct db *db, const struct ended_row *after, int64_t until,
+		      struct ended_row *rows, size_t n)
 {
-	static const char sql[] = "SELECT job_id, finished_at FROM jobs INDEXED BY jobs_by_finished "
-				  "WHERE finished_at <= :until AND status NOT IN ('queued','running') "
-				  "ORDER BY finished_at LIMIT :n";
+	static const char sql[] = "SELECT job_id, finished_at, cookie FROM jobs INDEXED BY jobs_by_finished "
+				  "WHERE (finished_at, cookie) > (:after_at, :after) AND "
+				  "finished_at <= :until AND status NOT IN ('queued','running') "
+				  "ORDER BY finished_at, cookie LIMIT :n";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	size_t i = 0;
 	int r;
 
 	r = db_statement(db, sql, &stmt);
 	if (r == 0)
+		r = db_bind_int(stmt, ":after_at", after->finished_at);
+	if (r == 0)
+		r = db_bind_int(stmt, ":after", after->cookie);
+	if (r == 0)
 		r = db_bind_int(stmt, ":until", until);
 	if (r == 0)
 		r = db_bind_int(stmt, ":n", (int64_t)n);
 	while (r >= 0 && i < n && (r = db_step(db, stmt)) > 0) {
 		snprintf(rows[i].id, sizeof(rows[i].id), "%s", db_column_text(stmt, 0));
-		rows[i++].finished_at = sqlite3_column_int64(stmt, 1);
+		rows[i].finished_at = sqlite3_column_int64(stmt, 1);
+		rows[i++].cookie = sqlite3_column_int64(stmt, 2);
 	}
 	return r < 0 ? r : (int)i;
 }
 
-int store_jobs_ended(struct store *store, int64_t until, struct ended_row *rows, size_t n)
+int store_jobs_ended(struct store *store, const struct ended_row *after, int64_t until,
+		     struct ended_row *rows, size_t n)
 {
 	int r;
 
 	lock_acquire(&store->reader);
-	r = jobs_ended(&store->read, until, rows, n);
+	r = jobs_ended(&store->read, after, until, rows, n);
 	lock_release(&store->reader);
 	return r;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db.h"
+#include "storyclip/common/utf8.h"
 
 static int job_counts(struct db *db, struct store_counts *ret)
 {
@@ -84,29 +85,40 @@ int store_jobs_newest(struct store *store, struct job_snapshot *jobs, size_t n)
 	return r;
 }
 
-/* A job names its upload by the whole path, or by that without its extension (INTERFACE.md). */
+static void cut_extension(char *path)
+{
+	char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash + 1 : path, '.');
+
+	if (dot)
+		*dot = '\0';
+}
+
+/* A job names its upload by the whole path, or by that without its extension; either with %XX for bytes that
+ * are not UTF-8, or (a sidecar's) as it is (INTERFACE.md). */
 static int newest_job_of(struct db *db, struct upload_summary *upload)
 {
 	static const char sql[] =
 		"SELECT job_id, status FROM jobs WHERE cookie=max("
 		"coalesce((SELECT max(cookie) FROM jobs WHERE upload_id=:path), 0),"
-		"coalesce((SELECT max(cookie) FROM jobs WHERE upload_id=:stem), 0))";
+		"coalesce((SELECT max(cookie) FROM jobs WHERE upload_id=:stem), 0),"
+		"coalesce((SELECT max(cookie) FROM jobs WHERE upload_id=:shown), 0),"
+		"coalesce((SELECT max(cookie) FROM jobs WHERE upload_id=:shown_stem), 0))";
 	auto_stmt sqlite3_stmt *stmt = NULL;
-	auto_free char *stem = strdup(upload->path);
-	char *name, *dot;
+	auto_free char *stem = strdup(upload->path), *shown = utf8_escape(upload->path),
+		       *shown_stem = shown ? strdup(shown) : NULL;
+	const struct {
+		const char *name, *value;
+	} spellings[] = {
+		{":path", upload->path}, {":stem", stem}, {":shown", shown}, {":shown_stem", shown_stem}};
 	int r;
 
-	if (!stem)
+	if (!stem || !shown_stem)
 		return -ENOMEM;
-	name = strrchr(stem, '/');
-	dot = strrchr(name ? name + 1 : stem, '.');
-	if (dot)
-		*dot = '\0';
+	cut_extension(stem);
+	cut_extension(shown_stem);
 	r = db_statement(db, sql, &stmt);
-	if (r == 0)
-		r = db_bind_text(stmt, ":path", upload->path);
-	if (r == 0)
-		r = db_bind_text(stmt, ":stem", stem);
+	for (size_t i = 0; i < SC_ARRAY_SIZE(spellings) && r == 0; i++)
+		r = db_bind_text(stmt, spellings[i].name, spellings[i].value);
 	if (r == 0)
 		r = db_step(db, stmt);
 	if (r <= 0)

@@ -4,36 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storyclip/common/utf8.h"
 #include "storyclip/view.h"
-
-/* Length of the UTF-8 sequence at s, or 0 when it is none (RFC 3629: shortest, no surrogates). */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const struct {
-		unsigned char first, last; /* range of the lead byte */
-		unsigned char low, high;   /* range of the byte behind it */
-		size_t len;
-	} forms[] = {
-		{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	for (size_t i = 0; i < SC_ARRAY_SIZE(forms); i++) {
-		if (s[0] < forms[i].first || s[0] > forms[i].last)
-			continue;
-		if (forms[i].len > 1 && (s[1] < forms[i].low || s[1] > forms[i].high))
-			return 0;
-		/* The NUL at the end is no continuation, so this does not run over it. */
-		for (size_t k = 2; k < forms[i].len; k++)
-			if (s[k] < 0x80 || s[k] > 0xbf)
-				return 0;
-		return forms[i].len;
-	}
-	return 0;
-}
 
 static void add_ascii(struct buf *out, unsigned char c)
 {
@@ -56,19 +28,17 @@ static void add_ascii(struct buf *out, unsigned char c)
 
 void view_json_string(struct buf *out, const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
-
 	buf_add(out, "\"", 1);
-	while (*p) {
-		size_t n = utf8_length(p);
+	while (*s) {
+		size_t n = utf8_length(s);
 
 		if (n == 1)
-			add_ascii(out, *p);
+			add_ascii(out, (unsigned char)*s);
 		else if (n)
-			buf_add(out, p, n);
+			buf_add(out, s, n);
 		else
-			buf_printf(out, "%%%02X", *p);
-		p += n ? n : 1;
+			buf_printf(out, "%%%02X", (unsigned char)*s);
+		s += n ? n : 1;
 	}
 	buf_add(out, "\"", 1);
 }

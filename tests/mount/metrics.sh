@@ -97,6 +97,12 @@ eq "$(sample 'storyclip_workers{state="busy"}')" 1
 hook_go worker-start
 wait $!
 
+# uploads.json knows the job of a name that is not UTF-8
+upload short.mp4 $'caf\xe9.mp4'
+sc_submit '{"uploadId":"caf%E9","jobId":"latin"}' >/dev/null
+sc_done latin
+sc_wait_for '[[ $(jq -r ".uploads[]|select(.uploadId==\"caf%E9.mp4\")|.job.id" "$MNT/uploads.json") == latin ]]'
+rm -r "$MNT/jobs/latin" "$MNT/incoming/"caf*
 # one version is one version
 cp "$MNT/metrics" "$SC_TEST/metrics"
 eq "$(grep -c '^# TYPE' "$SC_TEST/metrics")" "$(grep -c '^# HELP' "$SC_TEST/metrics")"

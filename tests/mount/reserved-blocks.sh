@@ -29,12 +29,28 @@ full() { # SCRIPT: it must meet a full disk, with root's blocks untouched
 	rm "$MNT"/incoming/*
 	sync "$ROOT"
 }
-full 'cat /dev/zero >written.mp4'
-full 'fallocate -l 40M allocated.mp4'
-# Root's are root's, as natively.
-! cat /dev/zero >"$MNT/incoming/root.mp4" 2>/dev/null || fail "the disk takes all"
-le "$(stat -f -c %f "$ROOT")" $((kept / 2)) "blocks that root has left"
-rm "$MNT/incoming/root.mp4"
+check() {
+	full 'cat /dev/zero >written.mp4'
+	full 'fallocate -l 40M allocated.mp4'
+	# also while root has it open: it came first, but what it opened is the user's
+	as_nobody ': >both.mp4'
+	exec 5<"$MNT/incoming/both.mp4"
+	full 'cat /dev/zero >>both.mp4'
+	exec 5<&-
+	# Root's are root's, as natively.
+	! cat /dev/zero >"$MNT/incoming/root.mp4" 2>/dev/null || fail "the disk takes all"
+	le "$(stat -f -c %f "$ROOT")" $((kept / 2)) "blocks that root has left"
+	rm "$MNT/incoming/root.mp4"
+	sync "$ROOT"
+}
+check
+sc_umount
+# without a limit the kernel writes by itself, where it does
+sc_mount min_free=0
+check
+if [[ $(jq -r .passthrough.on "$MNT/health") == true ]]; then
+	le 5 "$(jq -r .passthrough.opens "$MNT/health")" "opens by passthrough"
+fi
 
 for set in CapEff CapPrm CapBnd; do
 	eq $((0x$(awk -v set="$set:" '$1 == set {print $2}' "/proc/$daemon_pid/status") >> 24 & 1)) 0 "CAP_SYS_RESOURCE in $set"

@@ -54,6 +54,23 @@ for bad in 30 1w d -1d 0s 99999d; do
 	fi
 	contains "$(cat "$SC_TEST/err")" "job_retention=$bad"
 done
+# one that cannot be removed, and is older than the others, does not keep them
+sc_mount workers=1
+upload short.mp4 again.mp4
+for id in stuck free; do
+	sc_submit "{\"uploadId\":\"again\",\"clipDuration\":5,\"jobId\":\"$id\"}" >/dev/null
+	sc_done $id
+done
+sc_umount
+sql "CREATE TRIGGER keep BEFORE DELETE ON jobs WHEN old.job_id='stuck' BEGIN SELECT RAISE(ABORT, 'it stays'); END"
+sc_mount job_retention=1s
+sc_wait_for '[[ ! -e $MNT/jobs/free ]]'
+exists "$MNT/jobs/stuck/clips/clip_001.mp4"
+contains "$(sc_log)" "job stuck: removing it, as it is old"
+sql "DROP TRIGGER keep"
+sc_wait_for '[[ ! -e $MNT/jobs/stuck ]]'
+rm "$MNT/incoming/again.mp4"
+sc_umount
 # killed while an upload is aside: it is gone after the next start, and nothing else is
 upload_retention=2s
 sc_mount workers=1

@@ -104,6 +104,27 @@ static void test_newest_jobs(struct store *store)
 	job_snapshot_finish(&jobs[1]);
 }
 
+/* The ended ones page by page, also where several ended in the same moment. */
+static void test_ended_jobs(struct store *store)
+{
+	struct ended_row last = {.finished_at = INT64_MIN}, row;
+	char ids[64] = "";
+
+	insert(store, "e1", "e");
+	insert(store, "e2", "e");
+	end(store, "e2", JOB_FAILED);
+	end(store, "e1", JOB_DONE);
+	while (strlen(ids) < 40 && store_jobs_ended(store, &last, 2000, &row, 1) == 1) {
+		CHECK(row.finished_at <= 2000);
+		strcat(ids, row.id);
+		last = row;
+	}
+	CHECK_STR(ids, "j0e1e2");
+	CHECK_INT(store_jobs_ended(store, &last, 2000, &row, 1), 0);
+	last = (struct ended_row){.finished_at = INT64_MIN};
+	CHECK_INT(store_jobs_ended(store, &last, 1999, &row, 1), 0);
+}
+
 static void put(struct store *store, const char *name, int64_t size, enum upload_state state,
 		int64_t created_at)
 {
@@ -115,7 +136,7 @@ static void put(struct store *store, const char *name, int64_t size, enum upload
 
 static void test_uploads(struct store *store)
 {
-	static const struct upload_change gone = {.kind = UPLOAD_DELETE, .row.path = "x/b.mp4"};
+	struct upload_change gone = {.kind = UPLOAD_DELETE, .row.path = "x/b.mp4"};
 	static const struct upload_change moved = {.kind = UPLOAD_RENAME, .row.path = "x",
 						   .new_path = "y"};
 	struct upload_summary uploads[4];
@@ -144,6 +165,23 @@ static void test_uploads(struct store *store)
 	CHECK_INT(uploads[2].job_state, JOB_QUEUED);
 	while (n > 0)
 		free(uploads[--n].path);
+	/* not UTF-8: a request named it as it is shown, or a sidecar as it is */
+	put(store, "caf\xe9.mp4", 7, UPLOAD_COMPLETE, 9);
+	insert(store, "shown", "caf%E9.mp4");
+	CHECK_INT(store_uploads_newest(store, uploads, 1), 1);
+	CHECK_STR(uploads[0].job_id, "shown");
+	free(uploads[0].path);
+	insert(store, "stem", "caf%E9");
+	CHECK_INT(store_uploads_newest(store, uploads, 1), 1);
+	CHECK_STR(uploads[0].job_id, "stem");
+	free(uploads[0].path);
+	insert(store, "raw", "caf\xe9.mp4");
+	CHECK_INT(store_uploads_newest(store, uploads, 1), 1);
+	CHECK_STR(uploads[0].job_id, "raw");
+	free(uploads[0].path);
+	gone.row.path = "caf\xe9.mp4";
+	CHECK_INT(store_uploads_apply(store, &gone, 1, false), 0);
+	gone.row.path = "x/b.mp4";
 	CHECK_INT(store_uploads_apply(store, &gone, 1, false), 0);
 	CHECK_INT(store_counts(store, &counts), 0);
 	CHECK_INT(counts.uploads[UPLOAD_COMPLETE], 2); /* that name is gone already */
@@ -172,9 +210,10 @@ static void test_plans(void)
 		{"SELECT job_id FROM jobs INDEXED BY jobs_deleting_upload "
 		 "WHERE deletes_upload=1 AND status='done' ORDER BY cookie",
 		 "SCAN jobs USING INDEX jobs_deleting_upload"},
-		{"SELECT job_id FROM jobs INDEXED BY jobs_by_finished WHERE finished_at <= 9 AND "
-		 "status NOT IN ('queued','running') ORDER BY finished_at LIMIT 64",
-		 "SEARCH jobs USING INDEX jobs_by_finished (finished_at<?)"},
+		{"SELECT job_id FROM jobs INDEXED BY jobs_by_finished WHERE (finished_at, cookie) > (5, 6) "
+		 "AND finished_at <= 9 AND status NOT IN ('queued','running') "
+		 "ORDER BY finished_at, cookie LIMIT 64",
+		 "SEARCH jobs USING INDEX jobs_by_finished (finished_at>? AND finished_at<?)"},
 		{"SELECT path FROM uploads ORDER BY created_at DESC LIMIT 200",
 		 "SCAN uploads USING COVERING INDEX uploads_by_created"},
 	};
@@ -206,6 +245,7 @@ int main(void)
 	REQUIRE(store_open(path, 200, &e, &store) == 0);
 	test_job_counts(store);
 	test_newest_jobs(store);
+	test_ended_jobs(store);
 	test_uploads(store);
 	test_plans();
 	store_close(store);
