@@ -160,15 +160,13 @@ static bool wait_for_exit(struct runner *r)
 	}
 	runner_read_last_said(r);
 	/* What it wrote before it died is still in the pipe. */
-	while (is_open && !r->failed.err && !r->is_done) {
-		size_t before = r->lines.len;
+	for (int left = RUNNER_PIPE_BYTES; is_open && !r->failed.err && !r->is_done && left > 0;
+	     left -= RUNNER_READ_BYTES) {
 		struct pollfd fd = {.fd = r->report_fd, .events = POLLIN};
 
 		if (poll(&fd, 1, 0) <= 0 || !(fd.revents & POLLIN))
 			break;
 		is_open = runner_read_reports(r);
-		if (r->lines.len == before && !is_open)
-			break;
 	}
 	return true;
 }
@@ -225,6 +223,7 @@ static void set_pgid(struct runner *r, pid_t pgid)
 
 static int give_up(struct runner *r, struct error *e)
 {
+	kill(-r->pid, SIGKILL); /* it may be the wait that has failed */
 	log_warning("Watchdog: job %s: the kernel cannot end its %s, pid %ld; going on without it",
 		    r->id, r->plan->noun, (long)r->pid);
 	joblog_write_fd(r->engine, r->plan->log_fd, "the kernel cannot end pid %ld", (long)r->pid);

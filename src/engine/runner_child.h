@@ -4,8 +4,10 @@
 
 #include "runner.h"
 
-#define RUNNER_SAVE_EVERY_MS 500  /* progress in the database */
-#define RUNNER_EXIT_GRACE_MS 5000 /* from the last report to the exit */
+#define RUNNER_SAVE_EVERY_MS 500 /* progress in the database */
+#define RUNNER_READ_BYTES    16384
+#define RUNNER_PIPE_BYTES    65536 /* so much may be left of a child that has ended */
+#define RUNNER_EXIT_GRACE_MS 5000  /* from the last report to the exit */
 
 struct runner {
 	struct engine *engine;
@@ -31,7 +33,8 @@ struct runner {
 	int64_t stuck_at_ms;
 };
 
-/** Everything that can be read now. @return false at the end of the pipe */
+/** Some of its reports: so that one which never stops talking keeps nobody here. @return false at
+ * the end of the pipe */
 bool runner_read_reports(struct runner *r);
 /**
  * Some of what it says, for its log. It is read on when the log is full, so that the child does not

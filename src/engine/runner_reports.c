@@ -9,9 +9,6 @@
 
 #include "joblog.h"
 
-#define READ_BYTES  16384
-#define SAID_AT_END 65536 /* what a pipe holds: so much may be left of a child that has ended */
-
 static void fail_protocol(struct runner *r, const char *why)
 {
 	if (r->failed.err)
@@ -162,36 +159,33 @@ static void take_line(struct runner *r, const char *line, size_t len)
 
 bool runner_read_reports(struct runner *r)
 {
-	char data[READ_BYTES];
-	ssize_t n;
+	char data[RUNNER_READ_BYTES];
+	ssize_t n = read(r->report_fd, data, sizeof(data));
+	size_t done = 0;
+	char *end;
 
-	while ((n = read(r->report_fd, data, sizeof(data))) > 0) {
-		size_t done = 0;
-		char *end;
-
-		buf_add(&r->lines, data, (size_t)n);
-		if (buf_error(&r->lines)) {
-			fail_protocol(r, "no memory");
-			return false;
-		}
-		while ((end = memchr(r->lines.data + done, '\n', r->lines.len - done))) {
-			take_line(r, r->lines.data + done, (size_t)(end - r->lines.data) - done);
-			done = (size_t)(end - r->lines.data) + 1;
-		}
-		buf_drop_front(&r->lines, done);
-		if (r->lines.len > PROTO_LINE_MAX) {
-			fail_protocol(r, "a line without end");
-			return false;
-		}
-		if ((size_t)n < sizeof(data))
-			break; /* so that a child which never stops talking cannot keep us here */
+	if (n <= 0)
+		return n != 0;
+	buf_add(&r->lines, data, (size_t)n);
+	if (buf_error(&r->lines)) {
+		fail_protocol(r, "no memory");
+		return false;
 	}
-	return n != 0;
+	while ((end = memchr(r->lines.data + done, '\n', r->lines.len - done))) {
+		take_line(r, r->lines.data + done, (size_t)(end - r->lines.data) - done);
+		done = (size_t)(end - r->lines.data) + 1;
+	}
+	buf_drop_front(&r->lines, done);
+	if (r->lines.len > PROTO_LINE_MAX) {
+		fail_protocol(r, "a line without end");
+		return false;
+	}
+	return true;
 }
 
 bool runner_read_said(struct runner *r)
 {
-	char data[READ_BYTES];
+	char data[RUNNER_READ_BYTES];
 	ssize_t n = read(r->said_fd, data, sizeof(data));
 
 	if (n > 0)
@@ -203,7 +197,7 @@ bool runner_read_said(struct runner *r)
 
 void runner_read_last_said(struct runner *r)
 {
-	for (int left = SAID_AT_END; left > 0 && r->said_fd >= 0; left -= READ_BYTES)
+	for (int left = RUNNER_PIPE_BYTES; left > 0 && r->said_fd >= 0; left -= RUNNER_READ_BYTES)
 		if (!runner_read_said(r))
 			break;
 }
