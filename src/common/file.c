@@ -5,12 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "storyclip/common/macros.h"
@@ -74,6 +76,25 @@ int file_pwrite_all(int fd, const void *data, size_t len, int64_t offset)
 		offset += n;
 	}
 	return 0;
+}
+
+bool file_is_on_ext4(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && st.f_type == EXT4_SUPER_MAGIC;
+}
+
+int file_take_blocks(int fd, int64_t size)
+{
+	int r;
+
+	if (size <= 0 || !file_is_on_ext4(fd))
+		return 0;
+	do
+		r = fallocate(fd, 0, 0, size) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	return r == -EOPNOTSUPP ? 0 : r; /* without extents, as ext3 was */
 }
 
 ssize_t file_read_full(int fd, void *data, size_t len)

@@ -81,6 +81,8 @@ int clip_file_begin(struct clip_set *set, const struct mp4_movie *movie, unsigne
 				 number);
 	if (r == -EINVAL)
 		return error_set(e, SC_INTERNAL, "clip %u cannot be described as MP4", number);
+	if (r == 0)
+		r = file_take_blocks(clip->fd, clip->header.file_bytes);
 	return r < 0 ? error_from_errno(e, r, "writing clip %u", number) : 0;
 }
 

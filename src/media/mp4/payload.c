@@ -21,7 +21,7 @@
 struct payload_copy {
 	int source_fd;
 	int fd;
-	bool is_plain;   /* the kernel has refused to copy between these two: read and write */
+	bool is_plain;   /* the kernel has refused to copy between these two, or is slower: read and write */
 	uint8_t *buffer; /* of plain copying */
 	int64_t step;    /* bytes of the next call of the kernel */
 	void (*worked)(void *context, uint64_t bytes);
@@ -58,7 +58,8 @@ static int64_t copy_by_kernel(struct payload_copy *copy, int64_t from, int64_t t
 /** Copy some of it. @return bytes handled, > 0, or a negative errno */
 static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
 {
-	size_t want = length < PAYLOAD_BUFFER_BYTES ? (size_t)length : PAYLOAD_BUFFER_BYTES;
+	/* Up to a place where the page cache can go on in large pieces. */
+	size_t want = PAYLOAD_BUFFER_BYTES - (size_t)(to % PAYLOAD_BUFFER_BYTES);
 	int64_t n;
 	int r;
 
@@ -74,6 +75,7 @@ static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, in
 		copy->buffer = malloc(PAYLOAD_BUFFER_BYTES);
 	if (!copy->buffer)
 		return -ENOMEM;
+	want = length < (int64_t)want ? (size_t)length : want;
 	n = file_pread_full(copy->source_fd, copy->buffer, want, from);
 	if (n <= 0)
 		return n < 0 ? n : -ENODATA;
@@ -135,6 +137,7 @@ int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *he
 {
 	struct payload_copy copy = {.source_fd = movie->spool_fd,
 				    .fd = fd,
+				    .is_plain = file_is_on_ext4(fd),
 				    .step = PAYLOAD_STEP_BYTES,
 				    .worked = worked,
 				    .context = context};
@@ -147,6 +150,7 @@ int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *he
 {
 	struct payload_copy copy = {.source_fd = source_fd,
 				    .fd = fd,
+				    .is_plain = file_is_on_ext4(fd),
 				    .step = PAYLOAD_STEP_BYTES,
 				    .worked = worked,
 				    .context = context};
