@@ -27,6 +27,7 @@ struct encoding {
 	size_t n_sounds;
 	struct spool spool;
 	struct clip_set set;
+	size_t n_made;
 };
 
 /* One clip, on the presented timeline. */
@@ -150,6 +151,8 @@ static int find_first_frame(struct encoding *enc, const struct encode_clip *clip
 
 	if (is_behind || decoder_is_far_before(d, start_us))
 		r = decoder_seek(d, start_us, e);
+	else if (!d->has_frame) /* it ended early, at damage: perhaps there is more behind it */
+		r = decoder_try_behind(d, start_us, e);
 	while (r == 0 && d->has_frame && decoder_compare(d, d->pts, start_us) < 0)
 		r = decoder_next(d, e);
 	return r;
@@ -164,6 +167,7 @@ static uint64_t count_damaged(const struct encoding *enc)
 	return n;
 }
 
+/* @return 1, or 0 when nothing of the clip's picture can be decoded, or a negative errno */
 static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct error *e)
 {
 	int r;
@@ -179,10 +183,7 @@ static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct err
 			return r;
 		if (!enc->pictures->has_frame ||
 		    decoder_compare(enc->pictures, enc->pictures->pts, clip->range->end_us) >= 0)
-			return error_set(e, SC_INVALID_MEDIA,
-					 "no frame of clip %u (%.6f to %.6f s) can be decoded",
-					 clip->number, (double)clip->range->start_us / 1e6,
-					 (double)clip->range->end_us / 1e6);
+			return 0;
 		picture_finish(&enc->picture);
 		r = picture_begin(&enc->picture, &enc->filter, enc->pictures->frame,
 				  decoder_sar(enc->pictures), picture_timescale(enc),
@@ -198,7 +199,7 @@ static int begin_clip(struct encoding *enc, struct encode_clip *clip, struct err
 				index_rescale(clip->start, rate, main_timescale(enc)),
 				index_rescale(clip->end, rate, main_timescale(enc)), e);
 	}
-	return r;
+	return r < 0 ? r : 1;
 }
 
 /* Encode the decoder's frame, or end the picture when that lies behind the clip. */
@@ -360,10 +361,19 @@ static int encode_clip(struct encoding *enc, struct encode_clip *clip, struct er
 	r = begin_clip(enc, clip, e);
 	if (r < 0)
 		return r;
+	if (r == 0) {
+		listener_warning(enc->source->listener,
+				 "clip %u (%.3f to %.3f s) is left out: the source is damaged, none of "
+				 "its %zu frames can be decoded",
+				 clip->number, (double)clip->range->start_us / 1e6,
+				 (double)clip->range->end_us / 1e6, clip->n_frames);
+		return 0;
+	}
 	r = encode_streams(enc, clip, e);
 	if (r < 0)
 		return r;
 	tell_damage(enc, clip);
+	enc->n_made++;
 	return write_clip(enc, clip, e);
 }
 
@@ -382,6 +392,9 @@ static int encode_all(struct encoding *enc, const struct media_plan *plan, int d
 		clip_init(&clip, track, &plan->ranges[i], i);
 		r = encode_clip(enc, &clip, e);
 	}
+	if (r == 0 && !enc->n_made)
+		r = error_set(e, SC_INVALID_MEDIA, "no frame of %s can be decoded",
+			      plan->n_ranges > 1 ? "any clip" : "the clip");
 	return r < 0 ? r : clip_set_sync(&enc->set, e);
 }
 

@@ -341,6 +341,14 @@ int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
 	return decoder_restart(d, e);
 }
 
+int decoder_try_behind(struct decoder *d, int64_t time_us, struct error *e)
+{
+	int64_t own_us = time_us - index_ticks_to_us(d->track->snapped, d->track->timescale);
+	int r = decoder_can_seek(d) ? seek_once(d, own_us, time_us, e) : 0;
+
+	return r < 0 ? r : 0;
+}
+
 int decoder_open(const struct media_source *source, const struct index_track *track,
 		 struct error *e, struct decoder **ret)
 {

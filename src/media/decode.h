@@ -47,6 +47,9 @@ int decoder_next(struct decoder *d, struct error *e);
  * the stream is decoded from its start.
  */
 int decoder_seek(struct decoder *d, int64_t time_us, struct error *e);
+/** Where there is no frame any more: seek once to a time, so that one behind damage may be found. Does
+ *  nothing where the container's index cannot be trusted. */
+int decoder_try_behind(struct decoder *d, int64_t time_us, struct error *e);
 /** Whether seeking to the time would be much shorter than decoding up to it. */
 bool decoder_is_far_before(const struct decoder *d, int64_t time_us);
 

@@ -54,5 +54,29 @@ damaged exact sync 'add(b"stss", 8, 2)'
 # left alone the same job is done
 echo '{"uploadId":"main.mp4","jobId":"whole","cut":"smart","clips":[{"start":3.3,"end":7.1}]}' >"$MNT/control"
 sc_done whole
+
+# A source of which two seconds are lost: encode makes the clips on both sides, and says which is left out
+python3 - "$(media short.mp4)" "$MNT/incoming/lost.mp4" <<'END'
+import subprocess
+import sys
+source, target = sys.argv[1:]
+with open(source, "rb") as f:
+    data = bytearray(f.read())
+out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries",
+                      "packet=pts_time,size,pos", "-of", "csv=p=0", source],
+                     stdout=subprocess.PIPE, check=True).stdout.decode()
+for line in out.split():
+    time, size, at = line.split(",")[:3]
+    if 1 <= float(time) < 2:
+        data[int(at):int(at) + int(size)] = bytes(int(size))
+with open(target, "wb") as f:
+    f.write(data)
+END
+echo '{"uploadId":"lost.mp4","jobId":"lost","cut":"encode","clipDuration":1,"maxClips":3}' >"$MNT/control"
+sc_done lost 60
+eq "$(status_of lost '[.result.artifacts[].filename]|join(" ")')" "clip_001.mp4 clip_003.mp4"
+contains "$(status_of lost '.warnings|join(" ")')" "clip 2 (1.000 to 2.000 s) is left out"
+eq "$(ls "$ROOT/outputs/lost")" "clip_001.mp4
+clip_003.mp4"
 check_invariants
 sc_umount

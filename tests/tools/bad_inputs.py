@@ -162,6 +162,26 @@ def late_capture():
     return data[188 * (len(data) // 188 // 10):]
 
 
+def pictures(data):
+    """(seconds, place, size) of each picture."""
+    path = os.path.join(FOLDER, "asked")
+    with open(path, "wb") as f:
+        f.write(data)
+    out = run("ffprobe", "-v", "error", "-select_streams", "v", "-show_entries",
+              "packet=pts_time,size,pos", "-of", "csv=p=0", path).stdout.decode()
+    for line in out.split():
+        time, size, at = line.split(",")[:3]
+        yield float(time), int(at), int(size)
+
+
+def lost_pictures(data, start, end):
+    """No picture between two times, in seconds."""
+    for time, at, size in list(pictures(data)):
+        if start <= time < end:
+            data[at:at + size] = bytes(size)
+    return data
+
+
 BOTH = ("exact", "encode")
 COPY = ("exact", "keyframe")
 EXACT = ("exact",)
@@ -172,6 +192,9 @@ ROWS = {
     "zeros-mp4-keyframe": (lambda: zeroed(whole(), 0.5, 0.53), ("keyframe",), None, "is damaged"),
     "zeros-mkv": (lambda: zeroed(whole("mkv"), 0.5, 0.53), COPY, None, "is damaged"),
     "zeros-ts": (lambda: zeroed(whole("ts"), 0.5, 0.53), COPY, None, "is damaged"),
+    "lost-pictures": (lambda: lost_pictures(whole(), 2, 4), ("encode",), 4, "clip 4 (3.000 to 4.000 s) is left out"),
+    "lost-pictures-copied": (lambda: lost_pictures(whole(), 2, 4), EXACT, "INVALID_MEDIA", "nothing of clip 3"),
+    "lost-all": (lambda: lost_pictures(whole(), 0, 9), ("encode",), "INVALID_MEDIA", "no frame of"),
     "mdat-longer": (lambda: longer_mdat(whole("mp4", "-movflags", "+faststart")), BOTH, 6, ""),
     "stsz-absurd": (lambda: absurd_size(whole(), 60, 0x7fffffff), BOTH, 6, "outside the file"),
     "stsz-absurd-front": (lambda: absurd_size(whole("mp4", "-movflags", "+faststart"), 60, 0x7fffffff),
