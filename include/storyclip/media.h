@@ -18,6 +18,9 @@ struct media_source;
 /** More is refused (LIMIT_EXCEEDED): beyond what HEVC's and AV1's highest levels have. */
 #define MEDIA_MAX_PIXELS (INT64_C(16384) * 16384)
 
+/** More is refused (LIMIT_EXCEEDED): thirty days, a clock that was broken rather than a recording. */
+#define MEDIA_MAX_DURATION_US (INT64_C(30) * 86400 * 1000000)
+
 /** How media tells its caller what goes on. All may be called often; they must be cheap. */
 struct media_listener {
 	void *context;

@@ -15,6 +15,7 @@
 struct head_source {
 	struct avcc_info avcc;
 	struct hvcc_info hvcc;
+	uint32_t set_ids; /* set before it is read: index_track.set_ids */
 };
 
 struct head_codec {

@@ -30,7 +30,7 @@ static const char *profile_name(int profile)
 
 static int read_sets(const uint8_t *stsd, size_t len, struct head_source *ret)
 {
-	int r = avcc_read(stsd, len, &ret->avcc);
+	int r = avcc_read(stsd, len, ret->set_ids, &ret->avcc);
 
 	return r == 0 && ret->avcc.length_bytes == 1 ? -ENOSPC : r;
 }

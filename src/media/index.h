@@ -44,6 +44,7 @@ struct index_track {
 	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
 	unsigned int preroll; /* sound: packets to decode before one is right */
 	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */
+	uint32_t set_ids; /* H.264: ids of parameter sets that stand before keyframes, as bits */
 	unsigned int nal_length_bytes; /* of H.264 and HEVC, before each unit; else 0 */
 	char codec[24];      /* "h264", "aac", "hevc" … as libavcodec names them, or the fourcc */
 	unsigned int number; /* in the file: MP4's track or libavformat's stream index, from 0 */

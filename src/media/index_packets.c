@@ -105,6 +105,7 @@ static int add_track(struct packet_scan *scan, size_t number)
 	t->timescale = (uint32_t)st->time_base.den;
 	t->samples = take_ptr(from->samples);
 	t->n_samples = from->n;
+	t->set_ids = from->set_ids;
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
 	    from->hidden_min <= from->shown_max)
 		t->obstacle = "edited in several parts";
@@ -114,8 +115,9 @@ static int add_track(struct packet_scan *scan, size_t number)
 	if (t->is_video && from->lacks_pts)
 		t->obstacle = "without the times at which frames are shown";
 	if (t->is_video && from->is_jumping)
-		t->obstacle =
-			scan->is_edited ? "edited in several parts" : "with a clock that jumps";
+		t->obstacle = scan->is_edited ? "edited in several parts"
+			      : is_mov	      ? "in fragments that overlap"
+					      : "with a clock that jumps";
 	if (t->is_video && from->is_fields)
 		t->obstacle = "coded field by field";
 	if (scan->reader->is_packed[number] && !t->is_unpacked)

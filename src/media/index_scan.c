@@ -33,7 +33,8 @@ static unsigned int nal_length_bytes(const AVCodecParameters *par)
 }
 
 /* Look what the container's keyframes are. */
-static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct index_sample *s)
+static void look_at_keyframe(struct scan_track *t, const AVStream *st, const AVPacket *packet,
+			     struct index_sample *s)
 {
 	const AVCodecParameters *par = st->codecpar;
 	unsigned int length_bytes = nal_length_bytes(par);
@@ -47,6 +48,7 @@ static void look_at_keyframe(const AVStream *st, const AVPacket *packet, struct 
 	keyframe_read(avcodec_get_name(par->codec_id), packet->data, (size_t)packet->size,
 		      length_bytes, &picture);
 	index_note_picture(s, &picture);
+	t->set_ids |= picture.set_ids;
 	s->is_sync &= picture.has_slice || !s->is_damaged;
 }
 
@@ -139,7 +141,7 @@ static int scan_add(struct packet_scan *scan, size_t number)
 	s->is_damaged = t->is_behind_damage || is_damaged(scan->reader, number);
 	t->is_behind_damage = false;
 	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
-	look_at_keyframe(st, packet, s);
+	look_at_keyframe(t, st, packet, s);
 	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
 		return error_from_errno(scan->e, -ENOMEM, "reading the upload");
 	note_padding(t, st, packet);

@@ -12,6 +12,7 @@ struct scan_track {
 	struct index_sample *samples; /* owned; pts in the stream's own ticks */
 	size_t n, cap;
 	bool has_dts;    /* every packet so far had one */
+	uint32_t set_ids; /* as index_track.set_ids */
 	bool lacks_pts;  /* some packet had none: the order of showing is not known */
 	bool has_hidden; /* packets that an edit list hides */
 	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */

@@ -266,6 +266,16 @@ static int check_pixels(const struct media_source *source, struct error *e)
 			 video->width >> 16, video->height >> 16, MEDIA_MAX_PIXELS);
 }
 
+static int check_duration(const struct media_source *source, struct error *e)
+{
+	int64_t us = media_duration_us(source);
+
+	if (us <= MEDIA_MAX_DURATION_US)
+		return 0;
+	return error_set(e, SC_LIMIT_EXCEEDED, "the video lasts %" PRId64 " s, over the limit of %" PRId64,
+			 us / 1000000, MEDIA_MAX_DURATION_US / 1000000);
+}
+
 int media_open(int fd, const struct media_listener *listener, struct error *e,
 	       struct media_source **ret)
 {
@@ -286,6 +296,8 @@ int media_open(int fd, const struct media_listener *listener, struct error *e,
 	r = open_index(source, e);
 	if (r == 0)
 		r = check_pixels(source, e);
+	if (r == 0)
+		r = check_duration(source, e);
 	if (r < 0)
 		return r;
 	index_enable_sound(source->index);

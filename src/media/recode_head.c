@@ -70,6 +70,7 @@ int head_open(const struct media_source *source, struct error *e, struct head_en
 	if (!head->packet || !head->frame)
 		return error_from_errno(e, -ENOMEM, "preparing the clips");
 	head->form = head->track ? find_form(head->track->codec) : NULL;
+	head->sets.set_ids = head->track ? head->track->set_ids : 0;
 	if (!head->form ||
 	    head->form->read(head->track->stsd, head->track->stsd_len, &head->sets) < 0)
 		return refuse(e, "whose parameter sets leave no room for others");

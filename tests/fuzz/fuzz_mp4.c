@@ -43,7 +43,7 @@ static void try_sets(const struct index_track *t)
 	struct avcc_info avcc;
 	struct hvcc_info hvcc;
 
-	if (avcc_read(t->stsd, t->stsd_len, &avcc) == 0)
+	if (avcc_read(t->stsd, t->stsd_len, t->set_ids, &avcc) == 0)
 		FUZZ_REQUIRE(avcc.free_id > 0 && avcc.free_id < 32);
 	if (avcc_add(t->stsd, t->stsd_len, &avc, &with_avc) == 0)
 		FUZZ_REQUIRE(with_avc.len == t->stsd_len + 4 + 2 * sizeof(any));

@@ -182,6 +182,21 @@ def lost_pictures(data, start, end):
     return data
 
 
+def long_frames():
+    """Each picture is shown for more than a day and a half, though nothing else says so."""
+    data = whole().replace(b"edts", b"free")
+    put(data, box(data, b"stts") + 12, 0x7fffffff)
+    return data
+
+
+def overlapping_fragments():
+    data = whole("mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof")
+    at = [i for i in range(len(data)) if data[i:i + 4] == b"tfdt"]
+    third = at[4] if len(at) > 4 else at[-1]  # picture and sound take turns
+    data[third + 8:third + 16] = (12800).to_bytes(8, "big")
+    return data
+
+
 BOTH = ("exact", "encode")
 COPY = ("exact", "keyframe")
 EXACT = ("exact",)
@@ -215,9 +230,11 @@ ROWS = {
     "encv-fragments": (lambda: encrypted(whole("mp4", "-movflags", "+frag_keyframe+empty_moov")), BOTH,
                        "INVALID_MEDIA", "encrypted"),
     "pixels": (lambda: sized(20000, 16000), EXACT, "LIMIT_EXCEEDED", "20000 x 16000"),
+    "duration": (long_frames, BOTH, "LIMIT_EXCEEDED", "over the limit of 2592000"),
     "index-size": (large_index, EXACT, "LIMIT_EXCEEDED", "2147483639 bytes long, over the limit of"),
     "samples": (many_samples, EXACT, "LIMIT_EXCEEDED", "11000000"),
     "streams": (lambda: many_tracks(300), EXACT, "LIMIT_EXCEEDED", "tracks"),
+    "overlapping-fragments": (overlapping_fragments, EXACT, "UNSUPPORTED_CODEC", "in fragments that overlap"),
     "late-capture": (late_capture, BOTH, None, ""),
 }
 

@@ -85,7 +85,7 @@ static void test_read(void)
 		int r, before = check_failures;
 
 		build(rows[i].avcc, rows[i].len, &stsd);
-		r = avcc_read((const uint8_t *)stsd.data, stsd.len, &info);
+		r = avcc_read((const uint8_t *)stsd.data, stsd.len, 0, &info);
 		CHECK_INT(r, rows[i].result);
 		if (rows[i].result == 0) {
 			CHECK_INT(info.length_bytes, rows[i].length_bytes);
@@ -111,7 +111,7 @@ static void test_add(void)
 	/* The very entry that would have been built with both. */
 	REQUIRE(got.len == wanted.len);
 	CHECK(!memcmp(got.data, wanted.data, got.len));
-	CHECK_INT(avcc_read((const uint8_t *)got.data, got.len, &info), 0);
+	CHECK_INT(avcc_read((const uint8_t *)got.data, got.len, 0, &info), 0);
 	CHECK_INT(info.free_id, 2);
 }
 
@@ -138,8 +138,11 @@ static void test_lossless(void)
 
 		memcpy(avcc + 9, sets[i].sps, sizeof(sets[i].sps));
 		build(avcc, sizeof(avcc), &stsd);
-		CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, &info), 0);
+		CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, 0, &info), 0);
 		CHECK_INT(info.may_be_lossless, sets[i].is_lossless);
+		/* Some that come with the pictures. */
+		CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, 7u << 1, &info), 0);
+		CHECK_INT(info.free_id, 4);
 	}
 }
 
@@ -165,7 +168,7 @@ static void test_hostile(void)
 	}
 	*p++ = 0;
 	build(avcc, (size_t)(p - avcc), &stsd);
-	CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, &info), -ENOSPC);
+	CHECK_INT(avcc_read((const uint8_t *)stsd.data, stsd.len, 0, &info), -ENOSPC);
 	for (int round = 0; round < 200000; round++) {
 		uint8_t bytes[200];
 		auto_buf struct buf out = BUF_EMPTY;
@@ -178,7 +181,7 @@ static void test_hostile(void)
 			bytes[(state >> 33) % len] = (uint8_t)(state >> 24);
 		}
 		len = (state >> 50) % 4 ? len : (state >> 40) % len;
-		if (avcc_read(bytes, len, &info) == 0)
+		if (avcc_read(bytes, len, 0, &info) == 0)
 			CHECK(info.free_id > 0 && info.free_id < 32);
 		avcc_add(bytes, len, &sets, &out);
 	}

@@ -14,33 +14,37 @@ static const struct {
 	unsigned int length_bytes;
 	struct nal_picture want;
 } rows[] = {
-	{"IDR", UNIT(0, 0, 0, 3, 0x65, 0x88, 0x80), 4, {true, true, true, -1}},
-	{"I", UNIT(0, 0, 0, 3, 0x41, 0xb0, 0x80), 4, {true, false, true, -1}},
-	{"I by the other number", UNIT(0, 0, 0, 3, 0x41, 0x88, 0x80), 4, {true, false, true, -1}},
-	{"P", UNIT(0, 0, 0, 3, 0x41, 0xe0, 0x80), 4, {true, false, false, -1}},
+	{"IDR", UNIT(0, 0, 0, 3, 0x65, 0x88, 0x80), 4, {true, true, true, -1, 0}},
+	{"I", UNIT(0, 0, 0, 3, 0x41, 0xb0, 0x80), 4, {true, false, true, -1, 0}},
+	{"I by the other number", UNIT(0, 0, 0, 3, 0x41, 0x88, 0x80), 4, {true, false, true, -1, 0}},
+	{"P", UNIT(0, 0, 0, 3, 0x41, 0xe0, 0x80), 4, {true, false, false, -1, 0}},
 	{"delimiter, then IDR, two bytes of length",
 	 UNIT(0, 2, 0x09, 0x10, 0, 3, 0x65, 0x88, 0x80),
 	 2,
-	 {true, true, true, -1}},
+	 {true, true, true, -1, 0}},
 	{"recovery at once",
 	 UNIT(0, 0, 0, 5, 0x06, 6, 1, 0xc4, 0x80, 0, 0, 0, 3, 0x41, 0xb0, 0x80),
 	 4,
-	 {true, false, true, 0}},
+	 {true, false, true, 0, 0}},
 	{"recovery after 5 frames",
 	 UNIT(0, 0, 0, 5, 0x06, 6, 1, 0x34, 0x80, 0, 0, 0, 3, 0x41, 0xe0, 0x80),
 	 4,
-	 {true, false, false, 5}},
+	 {true, false, false, 5, 0}},
 	{"another message first, with a byte that hides a start code",
 	 UNIT(0, 0, 0, 13, 0x06, 5, 5, 0, 0, 3, 1, 2, 3, 6, 1, 0xc4, 0x80, 0, 0, 0, 3, 0x41, 0xb0,
 	      0x80),
 	 4,
-	 {true, false, true, 0}},
-	{"no slice", UNIT(0, 0, 0, 2, 0x09, 0x10), 4, {false, false, false, -1}},
+	 {true, false, true, 0, 0}},
+	{"sets 1 and 3, then IDR",
+	 UNIT(0, 0, 0, 5, 0x67, 100, 0, 31, 0x40, 0, 0, 0, 2, 0x68, 0x20, 0, 0, 0, 3, 0x65, 0x88, 0x80),
+	 4,
+	 {true, true, true, -1, 1u << 1 | 1u << 3}},
+	{"no slice", UNIT(0, 0, 0, 2, 0x09, 0x10), 4, {false, false, false, -1, 0}},
 	{"a length beyond the end",
 	 UNIT(0xff, 0xff, 0xff, 0xff, 0x65, 0x88, 0x80),
 	 4,
-	 {true, true, true, -1}},
-	{"nothing", UNIT(0), 4, {false, false, false, -1}},
+	 {true, true, true, -1, 0}},
+	{"nothing", UNIT(0), 4, {false, false, false, -1, 0}},
 };
 
 static void test_random(void)
@@ -79,6 +83,7 @@ int main(void)
 		CHECK_INT(got.is_idr, rows[i].want.is_idr);
 		CHECK_INT(got.is_intra, rows[i].want.is_intra);
 		CHECK_INT(got.recovery_frames, rows[i].want.recovery_frames);
+		CHECK_INT(got.set_ids, rows[i].want.set_ids);
 		if (check_failures != before)
 			fprintf(stderr, "row: %s\n", rows[i].what);
 	}

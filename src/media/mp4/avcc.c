@@ -142,7 +142,7 @@ static int read_place(const uint8_t *stsd, size_t len, struct place *ret)
 	return 0;
 }
 
-int avcc_read(const uint8_t *stsd, size_t len, struct avcc_info *ret)
+int avcc_read(const uint8_t *stsd, size_t len, uint32_t set_ids, struct avcc_info *ret)
 {
 	struct place place;
 	int r = read_place(stsd, len, &place);
@@ -155,7 +155,7 @@ int avcc_read(const uint8_t *stsd, size_t len, struct avcc_info *ret)
 	ret->may_be_lossless = place.may_be_lossless;
 	/* 0 is what most pictures name that come with sets of their own. */
 	for (ret->free_id = 1; ret->free_id < IDS; ret->free_id++)
-		if (!(place.used >> ret->free_id & 1))
+		if (!((place.used | set_ids) >> ret->free_id & 1))
 			return 0;
 	return -ENOSPC;
 }

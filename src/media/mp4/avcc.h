@@ -23,10 +23,11 @@ struct avcc_sets {
 };
 
 /**
+ * @param set_ids  those that are used beside the description's own, as bits
  * @param stsd  a track's description, as in struct mp4_out_track
  * @return 0, -EBADMSG (there is no avcC, or it is damaged), -ENOSPC (no id is free)
  */
-int avcc_read(const uint8_t *stsd, size_t len, struct avcc_info *ret);
+int avcc_read(const uint8_t *stsd, size_t len, uint32_t set_ids, struct avcc_info *ret);
 
 /** The same description with one more pair of sets. @return 0, -ENOMEM, -EBADMSG */
 int avcc_add(const uint8_t *stsd, size_t len, const struct avcc_sets *sets, struct buf *ret);

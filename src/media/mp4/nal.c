@@ -8,6 +8,11 @@
 #define NAL_PARTITION_A    2
 #define NAL_IDR            5
 #define NAL_SEI            6
+#define NAL_SPS            7
+#define NAL_PPS            8
+/* Where a set's id begins: an SPS has its profile, constraints and level before it. */
+#define SPS_ID_AT          4
+#define PPS_ID_AT          1
 #define SEI_RECOVERY_POINT 6
 /* Enough of a unit for a slice's type, or for the messages before a picture. */
 #define UNIT_BYTES 4096
@@ -102,6 +107,19 @@ static void read_sei(const uint8_t *unit, size_t len, struct nal_picture *ret)
 	}
 }
 
+static void read_set(const uint8_t *unit, size_t len, size_t id_at, struct nal_picture *ret)
+{
+	struct bits bits;
+	uint32_t id;
+
+	if (len <= id_at)
+		return;
+	bits_init(&bits, unit + id_at, len - id_at < 8 ? len - id_at : 8);
+	id = bits_get_ue(&bits);
+	if (id < 32)
+		ret->set_ids |= 1u << id;
+}
+
 void nal_read_picture(const uint8_t *data, size_t len, unsigned int length_bytes,
 		      struct nal_picture *ret)
 {
@@ -124,6 +142,8 @@ void nal_read_picture(const uint8_t *data, size_t len, unsigned int length_bytes
 			}
 			if (type == NAL_SEI)
 				read_sei(data, there, ret);
+			else if (type == NAL_SPS || type == NAL_PPS)
+				read_set(data, there, type == NAL_SPS ? SPS_ID_AT : PPS_ID_AT, ret);
 		}
 		data += there;
 		len -= there;

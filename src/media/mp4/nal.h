@@ -20,6 +20,7 @@ struct nal_picture {
 	bool is_idr;
 	bool is_intra;       /* its first slice refers to no other picture */
 	int recovery_frames; /* after so many frames all is right; -1: no recovery point */
+	uint32_t set_ids;    /* of the parameter sets before it, as bits; of 32 and more: none */
 };
 
 /**
