@@ -8,6 +8,7 @@
 
 #include "storyclip/common/buf.h"
 #include "storyclip/common/file.h"
+#include "storyclip/common/mountinfo.h"
 
 #define MOUNTINFO_MAX (4u << 20)
 
@@ -51,32 +52,6 @@ static size_t next_field(const char **p, const char *end, const char **ret)
 	return len;
 }
 
-static bool is_octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-/* Undo \040 and its like. NULL without memory. */
-static char *unescape(const char *s, size_t len)
-{
-	char *out = malloc(len + 1), *o = out;
-
-	if (!out)
-		return NULL;
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] == '\\' && len - i > 3 && s[i + 1] <= '3' && is_octal(s[i + 1]) &&
-		    is_octal(s[i + 2]) && is_octal(s[i + 3])) {
-			*o++ = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 |
-				      (s[i + 3] - '0'));
-			i += 3;
-		} else {
-			*o++ = s[i];
-		}
-	}
-	*o = '\0';
-	return out;
-}
-
 static bool field_is(const char *field, size_t len, const char *word)
 {
 	return len == strlen(word) && !memcmp(field, word, len);
@@ -105,9 +80,10 @@ static int parse_line(const char *p, const char *end, struct mounts *ret)
 	len = next_field(&p, end, &field);
 	if (!field_is(field, len, MOUNTS_TYPE) || !field_is(root, root_len, "/"))
 		return 0;
-	path = unescape(point, point_len);
+	path = strndup(point, point_len);
 	if (!path)
 		return -ENOMEM;
+	mountinfo_unescape(path);
 	return mounts_add(ret, path);
 }
 

@@ -19,27 +19,11 @@
 
 #include "storyclip/common/log.h"
 #include "storyclip/common/macros.h"
+#include "storyclip/common/mountinfo.h"
 
 #define FS_TYPE     "fuse.storyclipfs"
 #define CLEAR_TRIES 64 /* dead mounts may lie on top of one another */
 #define ABORT_FILE  "/sys/fs/fuse/connections/%u/abort"
-
-/* mountinfo writes blanks and backslashes as \ooo; undone in place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
 
 /* Whether the topmost mount on that path is one of ours, and if so its device's minor number. A
  * line: id parent MAJOR:MINOR root PATH options [optional fields] - TYPE source options; later
@@ -67,7 +51,7 @@ static bool find_our_mount(const char *mountpoint, unsigned int *ret_minor)
 			path = strtok_r(NULL, " ", &saved);
 		if (!path)
 			continue;
-		unescape(path);
+		mountinfo_unescape(path);
 		if (strcmp(path, mountpoint) != 0)
 			continue;
 		is_ours = !strcmp(type, FS_TYPE);

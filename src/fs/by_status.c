@@ -39,35 +39,19 @@ static int status_node_get(struct fs *fs, struct node *dir, const struct node_ki
 			   enum job_state state, const char *id, struct node **ret)
 {
 	struct node_key key = {.owner = dir, .name = id ? id : job_state_name(state)};
-	struct status_node *fresh = NULL;
-	struct node *node;
+	struct status_node *fresh;
 
-	lock_acquire(&fs->tree.lock);
-	node = node_find_locked(&fs->tree, &key);
-	if (node)
-		node->refs++;
-	lock_release(&fs->tree.lock);
-	if (!node) {
-		fresh = calloc(1, sizeof(*fresh));
-		if (!fresh)
-			return -ENOMEM;
-		fresh->state = state;
-		snprintf(fresh->name, sizeof(fresh->name), "%s", key.name);
-		node_init(fs, &fresh->node, kind, status_ino(dir, state, id), dir);
-		key.name = fresh->name;
-		lock_acquire(&fs->tree.lock);
-		node = node_find_locked(&fs->tree, &key);
-		if (node) {
-			node->refs++; /* somebody else was faster */
-		} else {
-			node = &fresh->node;
-			node_insert_locked(&fs->tree, node, &key);
-		}
-		lock_release(&fs->tree.lock);
-		if (node != &fresh->node)
-			node_unref(fs, &fresh->node);
-	}
-	*ret = node;
+	*ret = node_find(fs, &key);
+	if (*ret)
+		return 0;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->state = state;
+	snprintf(fresh->name, sizeof(fresh->name), "%s", key.name);
+	node_init(fs, &fresh->node, kind, status_ino(dir, state, id), dir);
+	key.name = fresh->name;
+	*ret = node_insert(fs, &fresh->node, &key);
 	return 0;
 }
 

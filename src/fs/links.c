@@ -137,39 +137,22 @@ static int upload_link_get(struct fs *fs, struct node *dir, const char *name, co
 {
 	struct node_key key = {.owner = dir, .name = name};
 	struct upload_link *fresh;
-	struct node *node;
 
-	lock_acquire(&fs->tree.lock);
-	node = node_find_locked(&fs->tree, &key);
-	if (node)
-		node->refs++;
-	lock_release(&fs->tree.lock);
-	if (!node) {
-		fresh = calloc(1, sizeof(*fresh));
-		if (!fresh)
-			return -ENOMEM;
-		fresh->upload_id = strdup(upload_id);
-		if (!fresh->upload_id) {
-			free(fresh);
-			return -ENOMEM;
-		}
-		snprintf(fresh->name, sizeof(fresh->name), "%s", name);
-		node_init(fs, &fresh->node, &upload_link_kind, node_virtual_ino_in(dir->ino, name),
-			  dir);
-		key.name = fresh->name;
-		lock_acquire(&fs->tree.lock);
-		node = node_find_locked(&fs->tree, &key);
-		if (node) {
-			node->refs++;
-		} else {
-			node = &fresh->node;
-			node_insert_locked(&fs->tree, node, &key);
-		}
-		lock_release(&fs->tree.lock);
-		if (node != &fresh->node)
-			node_unref(fs, &fresh->node);
+	*ret = node_find(fs, &key);
+	if (*ret)
+		return 0;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->upload_id = strdup(upload_id);
+	if (!fresh->upload_id) {
+		free(fresh);
+		return -ENOMEM;
 	}
-	*ret = node;
+	snprintf(fresh->name, sizeof(fresh->name), "%s", name);
+	node_init(fs, &fresh->node, &upload_link_kind, node_virtual_ino_in(dir->ino, name), dir);
+	key.name = fresh->name;
+	*ret = node_insert(fs, &fresh->node, &key);
 	return 0;
 }
 

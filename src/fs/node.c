@@ -149,6 +149,18 @@ void node_ref(struct fs *fs, struct node *node)
 	lock_release(&fs->tree.lock);
 }
 
+struct node *node_find(struct fs *fs, const struct node_key *key)
+{
+	struct node *node;
+
+	lock_acquire(&fs->tree.lock);
+	node = node_find_locked(&fs->tree, key);
+	if (node)
+		node->refs++;
+	lock_release(&fs->tree.lock);
+	return node;
+}
+
 /* Give back lookups and references; the node dies with the last, and so may its parents. */
 static void node_put(struct fs *fs, struct node *node, uint64_t lookups, unsigned int refs)
 {
@@ -181,6 +193,24 @@ static void node_put(struct fs *fs, struct node *node, uint64_t lookups, unsigne
 void node_unref(struct fs *fs, struct node *node)
 {
 	node_put(fs, node, 0, 1);
+}
+
+struct node *node_insert(struct fs *fs, struct node *fresh, const struct node_key *key)
+{
+	struct node *node;
+
+	lock_acquire(&fs->tree.lock);
+	node = node_find_locked(&fs->tree, key);
+	if (node) {
+		node->refs++; /* somebody else was faster */
+	} else {
+		node = fresh;
+		node_insert_locked(&fs->tree, node, key);
+	}
+	lock_release(&fs->tree.lock);
+	if (node != fresh)
+		node_unref(fs, fresh);
+	return node;
 }
 
 void node_forget(struct fs *fs, struct node *node, uint64_t n)

@@ -132,6 +132,13 @@ void node_init(struct fs *fs, struct node *node, const struct node_kind *kind, u
 	       struct node *parent);
 struct node *node_find_locked(struct tree *tree, const struct node_key *key);
 void node_insert_locked(struct tree *tree, struct node *node, const struct node_key *key);
+/** What the key finds, with a reference, or NULL. Takes fs.tree. */
+struct node *node_find(struct fs *fs, const struct node_key *key);
+/**
+ * Put a fresh node in under its key. Where somebody was faster, theirs comes back, with a reference, and
+ * the fresh one goes. Takes fs.tree.
+ */
+struct node *node_insert(struct fs *fs, struct node *fresh, const struct node_key *key);
 /** Names lead to it no more; it lives until it is forgotten. */
 void node_unhash_locked(struct tree *tree, struct node *node);
 
