@@ -26,6 +26,9 @@ struct media_listener {
 	void *context;
 	/** units of work done since the last call (bytes, packets or frames; always > 0) */
 	void (*worked)(void *context, uint64_t units);
+	/** part of the work before the first clip that is done, 0 to 1; never called where there is none
+	 */
+	void (*prepared)(void *context, double part);
 	/** part of the current clip that is finished, 0 to 1 */
 	void (*clip_progress)(void *context, double part);
 	/** waited so long for the disk; may be NULL */

@@ -14,6 +14,11 @@ struct copy_cut {
 	/* The frames up to the next keyframe are encoded anew, so that nothing before `start` is
 	 * needed. */
 	bool has_head;
+	/* What decoding has shown (prove.h). is_moved: it begins at the keyframe `sync`, a place in
+	 * the picture's sync, however near another is. */
+	bool is_moved;
+	bool needs_idr; /* behind a head only an IDR is copied */
+	uint32_t sync;
 };
 
 struct copy_track {
@@ -74,6 +79,10 @@ int copy_clip_build(const struct media_index *index, const struct copy_selection
  */
 int copy_clip_place(struct copy_clip *clip, bool is_packets, const struct copy_options *options);
 void copy_clip_finish(struct copy_clip *clip);
+/** Where what is copied of a clip's picture begins: a place in its samples; n_samples: nothing is. */
+size_t copy_first_sample(const struct index_track *t, const struct copy_cut *cut);
+/** Begin at the last keyframe before it that is one for certain, however much that hides. */
+void copy_move_to_clean(const struct index_track *t, struct copy_cut *cut);
 #define auto_copy_clip __attribute__((cleanup(copy_clip_finish)))
 
 /** One of several parts of an edit list, as far as it lies within a clip. */
@@ -102,8 +111,11 @@ int copy_parts_join(const struct index_track *source, struct copy_part *parts, s
 int copy_cuts_of_plan(const struct media_index *index, const struct media_plan *plan,
 		      struct error *e, struct copy_cut **ret);
 
-/** Make the clips of all cuts; media_cut() says the rest. mode_name is for messages. */
-int copy_clips(struct media_source *source, const char *mode_name, const struct copy_cut *cuts,
+/**
+ * Make the clips of all cuts; media_cut() says the rest. mode_name is for messages.
+ * @param cuts  changed where decoding shows that a clip cannot begin as it says (prove.h)
+ */
+int copy_clips(struct media_source *source, const char *mode_name, struct copy_cut *cuts,
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e);
 
 /** What a finished clip is told to be, number apart; dropped is borrowed. */

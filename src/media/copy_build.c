@@ -65,7 +65,7 @@ static size_t find_last(const struct index_track *t, size_t first, const struct 
 }
 
 /* Very short clips of open groups get more frames behind their end, or else before their start. */
-static void lengthen(const struct index_track *t, size_t *first, size_t *last)
+static void lengthen(const struct index_track *t, bool is_moved, size_t *first, size_t *last)
 {
 	size_t sync;
 
@@ -75,6 +75,8 @@ static void lengthen(const struct index_track *t, size_t *first, size_t *last)
 	if (*last <= t->n_samples)
 		return;
 	*last = t->n_samples;
+	if (is_moved)
+		return;
 	sync = index_sync_at_or_before(t, t->samples[*first].pts - 1);
 	if (t->sync[sync] < *first)
 		*first = t->sync[sync];
@@ -92,7 +94,8 @@ static size_t find_behind_head(const struct index_track *t, const struct copy_cu
 
 		if (s->pts >= cut->end)
 			break;
-		if (s->pts == cut->start ? !s->is_gradual : s->pts > cut->start && s->is_idr)
+		if (s->is_idr ? s->pts >= cut->start
+			      : s->pts == cut->start && !s->is_gradual && !cut->needs_idr)
 			return t->sync[k];
 	}
 	return t->n_samples;
@@ -133,29 +136,50 @@ static void add_head(const struct index_track *t, size_t from, size_t n, size_t 
 	track->n_samples = track->n_head = n;
 }
 
+/* Where a clip's picture begins. */
+struct beginning {
+	size_t from, n_head; /* of shown: what is encoded anew */
+	size_t first;        /* of samples: what is copied, behind it; n_samples: nothing */
+};
+
+static struct beginning find_beginning(const struct index_track *t, const struct copy_cut *cut)
+{
+	struct beginning ret = {.from = shown_at(t, cut->start)};
+
+	if (cut->has_head) {
+		ret.first = find_behind_head(t, cut);
+		ret.n_head = shown_at(t, ret.first < t->n_samples ? t->samples[ret.first].pts
+								  : cut->end) -
+			     ret.from;
+	}
+	if (!ret.n_head)
+		ret.first = cut->is_moved ? t->sync[cut->sync] : find_first(t, cut->start);
+	return ret;
+}
+
+size_t copy_first_sample(const struct index_track *t, const struct copy_cut *cut)
+{
+	return find_beginning(t, cut).first;
+}
+
 static int collect_video(const struct index_track *t, const struct copy_cut *cut, int64_t scale,
 			 struct copy_track *track, int64_t *ret_end_dts)
 {
-	size_t first = cut->has_head ? find_behind_head(t, cut) : 0, from = 0, n_head = 0, last;
+	struct beginning begin = find_beginning(t, cut);
+	size_t first = begin.first, n_head = begin.n_head, last;
 	int64_t key_pts;
 
-	if (cut->has_head) {
-		from = shown_at(t, cut->start);
-		n_head = shown_at(t, first < t->n_samples ? t->samples[first].pts : cut->end) - from;
-	}
-	if (!n_head)
-		first = find_first(t, cut->start);
 	last = find_last(t, first, cut);
 	if (last == first && !n_head)
 		return -ENODATA;
 	if (!n_head)
-		lengthen(t, &first, &last);
+		lengthen(t, cut->is_moved || index_is_clean(t, first), &first, &last);
 	key_pts = first < t->n_samples ? t->samples[first].pts : cut->end;
 	track->samples = calloc(n_head + last - first, sizeof(*track->samples));
 	track->numbers = calloc(n_head + last - first, sizeof(*track->numbers));
 	if (!track->samples || !track->numbers)
 		return -ENOMEM;
-	add_head(t, from, n_head, first, scale, track);
+	add_head(t, begin.from, n_head, first, scale, track);
 	for (size_t i = first; i < last; i++) {
 		const struct index_sample *s = &t->samples[i];
 
@@ -168,8 +192,11 @@ static int collect_video(const struct index_track *t, const struct copy_cut *cut
 			.pts = s->pts * scale,
 			.offset = s->offset,
 			.size = s->size,
-			/* A player would begin at a later recovery point. */
-			.is_sync = s->is_sync && (i == first || !s->is_gradual)};
+			/* A player would begin at a later one, though decoding cannot. */
+			.is_sync = s->is_sync &&
+				   (i == first ||
+				    (!s->is_gradual && !index_is_bare(t, i) &&
+				     (!cut->is_moved || s->is_idr)))};
 	}
 	if (last == first)
 		*ret_end_dts = cut->end * scale;
@@ -355,6 +382,16 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 	return 0;
 }
 
+void copy_move_to_clean(const struct index_track *t, struct copy_cut *cut)
+{
+	size_t first = copy_first_sample(t, cut), sync = t->n_sync - 1;
+
+	while (t->sync[sync] > first || (sync > 0 && !index_is_clean(t, t->sync[sync])))
+		sync--;
+	cut->is_moved = true;
+	cut->sync = (uint32_t)sync;
+}
+
 /* One part of an edit list, as far as it lies within the cut. */
 static int build_part(const struct index_track *t, const struct copy_cut *cut, bool is_first,
 		      struct copy_clip *clip, struct copy_part *part)
@@ -372,6 +409,9 @@ static int build_part(const struct index_track *t, const struct copy_cut *cut, b
 	own.has_head = cut->has_head && is_first;
 	if (own.start >= own.end)
 		return -ENODATA;
+	/* These are not proven (prove.h), and rare. */
+	if (!own.has_head && !index_is_clean(t, copy_first_sample(t, &own)))
+		copy_move_to_clean(t, &own);
 	clip->hidden_tail_us = 0; /* the last part's is the clip's */
 	r = build_video(t, &own, &part->track, &part->out, clip);
 	if (!is_first)

@@ -7,6 +7,7 @@
 #include "recode.h"
 #include "copy_text.h"
 #include "library.h"
+#include "prove.h"
 #include "storyclip/common/hook.h"
 
 #define HIDDEN_WARNING_US 2000000
@@ -99,6 +100,19 @@ static void close_recoder(struct recoder *recoder)
 
 	if (recoder && media_library_get(&e, &library) == 0)
 		library->recoder_close(recoder);
+}
+
+/* Clips that begin where decoding may not are looked at by decoding; most sources have none. */
+static int prove(struct media_source *source, const struct copy_selection *selection,
+		 struct copy_cut *cuts, size_t n_cuts, int dir_fd, struct error *e)
+{
+	const struct media_library *library;
+	int r;
+
+	if (!prove_is_needed(source->index, selection, cuts, n_cuts))
+		return 0;
+	r = media_library_get(e, &library);
+	return r < 0 ? r : library->prove_cuts(source, selection, cuts, n_cuts, dir_fd, e);
 }
 
 static int open_texts(const struct media_source *source, int dir_fd, struct spool *spool,
@@ -217,7 +231,7 @@ static void warn_of_bare_sound(const struct media_source *source, const struct c
 	}
 }
 
-int copy_clips(struct media_source *source, const char *mode_name, const struct copy_cut *cuts,
+int copy_clips(struct media_source *source, const char *mode_name, struct copy_cut *cuts,
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
 {
 	struct hidden_heads heads = {.made = made, .made_context = made_context};
@@ -231,6 +245,8 @@ int copy_clips(struct media_source *source, const char *mode_name, const struct 
 	if (!dropped)
 		return error_from_errno(e, -ENOMEM, "preparing the clips");
 	r = select_tracks(source->index, mode_name, e, &selection);
+	if (r == 0)
+		r = prove(source, &selection, cuts, n_cuts, dir_fd, e);
 	for (size_t i = 0; i < n_cuts; i++)
 		selection.has_heads |= cuts[i].has_head;
 	if (r == 0)

@@ -73,6 +73,12 @@ void listener_clip_progress(const struct media_listener *listener, double part)
 		listener->clip_progress(listener->context, part < 1 ? part : 1);
 }
 
+void listener_prepared(const struct media_listener *listener, double part)
+{
+	if (listener->prepared)
+		listener->prepared(listener->context, part);
+}
+
 void listener_log(const struct media_listener *listener, const char *fmt, ...)
 {
 	char line[ERROR_MESSAGE_SIZE];

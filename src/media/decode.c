@@ -252,28 +252,22 @@ int decoder_next(struct decoder *d, struct error *e)
 }
 
 /*
- * How long before a time decoding begins where keyframes are recovery points: at the second one
- * before the last, as for a copied clip. 0: no such care is needed.
+ * Before which time decoding begins, for the frames from time_us on to be right: that time itself
+ * where its keyframe is one for certain, else an earlier keyframe's, as for a copied clip.
  */
-static int64_t reach_back_us(const struct decoder *d, int64_t time_us)
+static int64_t begin_us(const struct decoder *d, int64_t time_us)
 {
 	const struct index_track *t = d->track;
-	int64_t time = index_rescale(time_us, t->timescale, 1000000), from_us;
-	size_t low = 0, high = t->n_sync;
+	int64_t pts = index_rescale(time_us, t->timescale, 1000000), from_us;
+	size_t sync;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (t->samples[t->sync[mid]].pts <= time)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (!t->is_video || !low || !t->samples[t->sync[low - 1]].is_gradual)
-		return 0;
-	low = low > 2 ? low - 3 : 0;
-	from_us = index_ticks_to_us(t->samples[t->sync[low]].pts, t->timescale);
-	return from_us < time_us ? time_us - from_us : 0;
+	if (!t->is_video || !t->n_sync)
+		return time_us;
+	sync = index_decoding_from(t, pts);
+	if (sync == index_sync_at_or_before(t, pts))
+		return time_us;
+	from_us = index_ticks_to_us(t->samples[t->sync[sync]].pts, t->timescale);
+	return from_us < time_us ? from_us : time_us;
 }
 
 /* Open the source and the decoder anew: the one way back to the first frame that always works. */
@@ -324,17 +318,17 @@ static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, stru
 int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
 {
 	bool can_seek = decoder_can_seek(d);
+	int64_t from_us = can_seek ? begin_us(d, time_us) : 0;
 	/* The same time as libavformat counts it. */
-	int64_t own_us = time_us - index_ticks_to_us(d->track->snapped, d->track->timescale);
-	int64_t back_us = can_seek ? reach_back_us(d, time_us) : 0;
+	int64_t own_us = from_us - index_ticks_to_us(d->track->snapped, d->track->timescale);
 
 	for (size_t i = 0; can_seek && i < SC_ARRAY_SIZE(seek_steps_us); i++) {
-		int64_t target_us = own_us - back_us - seek_steps_us[i];
+		int64_t target_us = own_us - seek_steps_us[i];
 		int r;
 
 		if (target_us <= 0)
 			break;
-		r = seek_once(d, target_us, time_us, e);
+		r = seek_once(d, target_us, from_us, e);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}

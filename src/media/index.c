@@ -62,6 +62,29 @@ size_t index_sync_at_or_before(const struct index_track *t, int64_t pts)
 	return low ? low - 1 : 0;
 }
 
+bool index_is_clean(const struct index_track *t, size_t sample)
+{
+	return sample == 0 || sample >= t->n_samples || t->samples[sample].is_idr ||
+	       strcmp(t->codec, "h264") != 0;
+}
+
+bool index_is_bare(const struct index_track *t, size_t sample)
+{
+	return !index_is_clean(t, sample) && !t->samples[sample].is_recovery;
+}
+
+size_t index_decoding_from(const struct index_track *t, int64_t pts)
+{
+	size_t sync = index_sync_at_or_before(t, pts), at = sync;
+
+	if (!t->n_sync || index_is_clean(t, t->sync[sync]))
+		return sync;
+	while (at-- > 0 && t->sync[sync] - t->sync[at] <= INDEX_CLEAN_SAMPLES)
+		if (index_is_clean(t, t->sync[at]))
+			return at;
+	return sync > INDEX_UNSURE_BACK ? sync - INDEX_UNSURE_BACK : 0;
+}
+
 size_t index_shown_from(const struct index_track *track, int64_t time_us)
 {
 	int64_t tick = index_us_to_ticks_up(time_us, track->timescale);
@@ -92,6 +115,7 @@ void index_note_picture(struct index_sample *s, const struct nal_picture *pictur
 	if (!picture->has_slice)
 		return; /* trust the container */
 	s->is_idr = picture->is_idr;
+	s->is_recovery = picture->recovery_frames >= 0;
 	s->is_gradual = !picture->is_idr && picture->recovery_frames > 0;
 	s->is_sync = picture->is_intra || picture->recovery_frames >= 0;
 }

@@ -21,6 +21,11 @@
 #define INDEX_MAX_TRACKS  64
 #define INDEX_MAX_TEXTS   16
 
+/* So many samples are decoded, rather than to begin where it is not sure that one can. */
+#define INDEX_CLEAN_SAMPLES 600
+/* Else so many keyframes further back: what is not there for the first is for the later ones. */
+#define INDEX_UNSURE_BACK 3
+
 /* Why a copyable codec is not copyable: frames of MPEG-4 packed two into one sample. */
 #define OBSTACLE_PACKED "with two frames packed into one"
 
@@ -31,7 +36,8 @@ struct index_sample {
 	uint32_t size;
 	bool is_sync : 1; /* single bits: there are millions */
 	bool is_hidden : 1;  /* an edit list keeps it from being presented, whatever its pts */
-	bool is_gradual : 1; /* a recovery point: right only after some frames */
+	bool is_recovery : 1; /* a recovery point: the coder says that decoding can begin here */
+	bool is_gradual : 1; /* such a one, but right only after some frames */
 	bool is_idr : 1;     /* nothing behind it refers to anything before it */
 	bool is_damaged : 1; /* seen so far, without decoding (damage.h) */
 };
@@ -122,6 +128,23 @@ const struct index_track *index_main(const struct media_index *index);
 /** The last keyframe shown at or before a time, an index into sync; the first one when there is none.
  *  @param pts  in the track's ticks; the track has a keyframe */
 size_t index_sync_at_or_before(const struct index_track *t, int64_t pts);
+/**
+ * Whether a decoder that begins at this sample of the picture shows what one shows that has come
+ * from the source's beginning, for certain: nothing behind it refers to anything before it. What
+ * other codecs call a keyframe is that (but for leading pictures, which are left out); H.264 has
+ * pictures that only look like it.
+ */
+bool index_is_clean(const struct index_track *t, size_t sample);
+/**
+ * Whether it is no more than an I picture of H.264: its coder does not say that decoding can begin
+ * there, and libavformat does not take it for a keyframe, whatever the container says.
+ */
+bool index_is_bare(const struct index_track *t, size_t sample);
+/**
+ * Where decoding begins so that the frames from pts on are right, as a place in sync: where that is
+ * sure, if it is not far; else, as keyframes that are none for certain may do no harm, some back.
+ */
+size_t index_decoding_from(const struct index_track *t, int64_t pts);
 /** The first frame presented at or after time_us, as a place in shown[]; n_shown: none. */
 size_t index_shown_from(const struct index_track *track, int64_t time_us);
 /**

@@ -136,7 +136,7 @@ static int scan_add(struct packet_scan *scan, size_t number)
 	s->offset = scan->bytes;
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
-	s->is_gradual = s->is_idr = false;
+	s->is_recovery = s->is_gradual = s->is_idr = false;
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	s->is_damaged = t->is_behind_damage || is_damaged(scan->reader, number);
 	t->is_behind_damage = false;

@@ -32,6 +32,8 @@ struct media_library {
 	int (*recoder_add)(struct recoder *recoder, const struct copy_cut *cut,
 			      unsigned int number, struct copy_clip *clip, struct error *e);
 	void (*recoder_close)(struct recoder *recoder);
+	int (*prove_cuts)(struct media_source *source, const struct copy_selection *selection,
+			  struct copy_cut *cuts, size_t n_cuts, int dir_fd, struct error *e);
 	/* The modes that decode; NULL: it is none of them. */
 	cut_mode_function cut[CUT_MODE_COUNT];
 	int (*sha256)(int fd, void (*worked)(void *context, uint64_t bytes), void *context,

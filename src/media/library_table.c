@@ -3,6 +3,7 @@
 #include "av.h"
 #include "recode.h"
 #include "library.h"
+#include "prove.h"
 #include "sha256.h"
 
 const struct media_library MEDIA_LIBRARY_TABLE = {
@@ -13,6 +14,7 @@ const struct media_library MEDIA_LIBRARY_TABLE = {
 	.recoder_open = recoder_open,
 	.recoder_add = recoder_add,
 	.recoder_close = recoder_close,
+	.prove_cuts = prove_cuts,
 	.cut = {[CUT_ENCODE] = cut_encode_clips},
 	.sha256 = sha256_of_file,
 	.ffmpeg_version = av_version_info,

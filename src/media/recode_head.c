@@ -91,10 +91,10 @@ void head_close(struct head_encoder *head)
 
 /* ---- the decoder, at the head's first frame ---- */
 
-/* The last keyframe shown at or before a time, in the track's ticks. */
+/* When decoding begins for the frame shown at a time, in the track's ticks. */
 static int64_t keyframe_before(const struct index_track *t, int64_t pts)
 {
-	return t->samples[t->sync[index_sync_at_or_before(t, pts)]].pts;
+	return t->samples[t->sync[index_decoding_from(t, pts)]].pts;
 }
 
 /* Whether a keyframe lies between here and there, far enough to save time. */
@@ -179,6 +179,39 @@ static int open_encoder(struct head_encoder *head, const AVFrame *frame, struct 
 	if (r == AVERROR(ENOMEM)) /* which is -ENOMEM */
 		return error_from_errno(e, -ENOMEM, "opening the encoder");
 	return r < 0 ? refuse_form(head, e) : 0;
+}
+
+/* libavformat moves what an old kind of index shows before it decodes it, and does not say so. */
+static int choose_part(struct head_encoder *head, int64_t start, struct error *e)
+{
+	head->part = head->track;
+	if (!head->track->n_parts)
+		return 0;
+	if (head->track->max_lag > 0)
+		return refuse(e, "which an edit list shows in several parts, with times before those "
+				 "of decoding");
+	head->part = &head->track->parts[index_part_from(head->track, start)];
+	return 0;
+}
+
+int head_probe(const struct media_source *source, int64_t start, struct error *e, bool *ret)
+{
+	auto_of(head_encoder) struct head_encoder *head = NULL;
+	struct error why = {0};
+	int r = head_open(source, &why, &head);
+
+	if (r == 0)
+		r = choose_part(head, start, &why);
+	if (r == 0)
+		r = go_to(head, start, &why);
+	if (r == 0)
+		r = open_encoder(head, head->decoder->frame, &why);
+	if (r < 0 && why.code != SC_UNSUPPORTED_CODEC && why.code != SC_INVALID_MEDIA) {
+		*e = why;
+		return r;
+	}
+	*ret = r == 0;
+	return 0;
 }
 
 static bool is_alike(const AVCodecContext *codec, const AVFrame *frame)
@@ -315,19 +348,6 @@ static int describe_track(const struct head_encoder *head, struct copy_clip *cli
 	clip->tracks[0].stsd = (uint8_t *)buf_take(&stsd, NULL);
 	clip->out[0].stsd = clip->tracks[0].stsd;
 	return clip->out[0].stsd ? 0 : -ENOMEM;
-}
-
-/* libavformat moves what an old kind of index shows before it decodes it, and does not say so. */
-static int choose_part(struct head_encoder *head, int64_t start, struct error *e)
-{
-	head->part = head->track;
-	if (!head->track->n_parts)
-		return 0;
-	if (head->track->max_lag > 0)
-		return refuse(e, "which an edit list shows in several parts, with times before those "
-				 "of decoding");
-	head->part = &head->track->parts[index_part_from(head->track, start)];
-	return 0;
 }
 
 int head_add(struct head_encoder *head, unsigned int number, struct spool *spool,

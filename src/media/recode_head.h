@@ -20,6 +20,12 @@ void head_close(struct head_encoder *head);
 SC_DEFINE_AUTO(head_encoder, head_close)
 
 /**
+ * Try whether the frame shown at `start` (in the picture's ticks) can be encoded in the source's form.
+ * Codes: IO_ERROR, OUT_OF_MEMORY, INTERNAL
+ */
+int head_probe(const struct media_source *source, int64_t start, struct error *e, bool *ret);
+
+/**
  * Encode the head of a clip into the spool: size and place of its samples, and the track's new
  * description, are set.
  * Codes: UNSUPPORTED_CODEC (the encoder is not there or cannot make frames like these), INVALID_MEDIA, IO_ERROR,

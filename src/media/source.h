@@ -21,5 +21,6 @@ struct media_source {
 void listener_worked(const struct media_listener *listener, uint64_t units);
 void listener_synced(const struct media_listener *listener, int64_t us);
 void listener_clip_progress(const struct media_listener *listener, double part);
+void listener_prepared(const struct media_listener *listener, double part);
 void listener_log(const struct media_listener *listener, const char *fmt, ...) SC_PRINTF(2, 3);
 void listener_warning(const struct media_listener *listener, const char *fmt, ...) SC_PRINTF(2, 3);

@@ -38,6 +38,8 @@ struct worker {
 	double made_us;
 	double clip_part;
 	size_t n_made;
+	double prepared;   /* of what comes before the first clip, 0 to 1 */
+	bool is_preparing; /* there was such work: it counts as half of all */
 	int64_t clip_began_ms;
 	int64_t source_bytes;
 	int64_t hashed_bytes; /* while the upload is compared with its SHA-256 */
@@ -64,6 +66,8 @@ static int progress_of(const struct worker *w)
 	if (w->total_us <= 0)
 		return -1;
 	done = (w->made_us + w->clip_part * range_us(w, w->n_made)) / w->total_us;
+	if (w->is_preparing)
+		done = (w->prepared + done) / 2;
 	return PROGRESS_ANALYZING + (int)(done * (PROGRESS_EXPORTED - PROGRESS_ANALYZING));
 }
 
@@ -79,6 +83,15 @@ static void on_synced(void *context, int64_t us)
 	struct worker *w = context;
 
 	w->reporter.synced_us += us;
+}
+
+static void on_prepared(void *context, double part)
+{
+	struct worker *w = context;
+
+	w->is_preparing = true;
+	w->prepared = part;
+	child_worked(&w->reporter, 1, progress_of(w));
 }
 
 static void on_clip_progress(void *context, double part)
@@ -270,6 +283,7 @@ int worker_main(void)
 	w.listener = (struct media_listener){
 		.context = &w,
 		.worked = on_worked,
+		.prepared = on_prepared,
 		.clip_progress = on_clip_progress,
 		.synced = on_synced,
 		.log = on_log,

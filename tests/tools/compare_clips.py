@@ -55,8 +55,8 @@ HEAD_ERROR = 6.5  # of a head in smart, beside which the source's own frames sta
 
 
 # Said of streams whose frames are all right: a leading picture that was left out is not there to be
-# forgotten.
-HARMLESS = ("mmco: unref short failure",)
+# forgotten; a decoder that begins at a recovery point makes up those that it has not seen.
+HARMLESS = ("mmco: unref short failure", "probably corrupt input), discarding one")
 
 
 # Containers whose packets have start codes or headers that an MP4's have not.

@@ -142,6 +142,18 @@ static int read_place(const uint8_t *stsd, size_t len, struct place *ret)
 	return 0;
 }
 
+int avcc_find(const uint8_t *stsd, size_t len, const uint8_t **ret, size_t *ret_len)
+{
+	struct place place;
+	int r = find_avcc(stsd, len, &place);
+
+	if (r < 0)
+		return r;
+	*ret = stsd + place.avcc;
+	*ret_len = place.avcc_len;
+	return 0;
+}
+
 int avcc_read(const uint8_t *stsd, size_t len, uint32_t set_ids, struct avcc_info *ret)
 {
 	struct place place;

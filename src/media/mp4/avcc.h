@@ -29,5 +29,8 @@ struct avcc_sets {
  */
 int avcc_read(const uint8_t *stsd, size_t len, uint32_t set_ids, struct avcc_info *ret);
 
+/** The box's content, within stsd: what a decoder is set up by. @return 0, -EBADMSG */
+int avcc_find(const uint8_t *stsd, size_t len, const uint8_t **ret, size_t *ret_len);
+
 /** The same description with one more pair of sets. @return 0, -ENOMEM, -EBADMSG */
 int avcc_add(const uint8_t *stsd, size_t len, const struct avcc_sets *sets, struct buf *ret);
