@@ -6,6 +6,7 @@
 #     . places.sh BUILD DIRECTORY     # the places are made in a new directory below DIRECTORY
 #     each_round FUNCTION             # FUNCTION PLACE is called for each place, ROUNDS times
 #     note ROW PLACE MICROSECONDS
+#     timed ROW PLACE COMMAND…        # times `scale`, of a place that does only a part of the work
 #     table
 #
 # ROUNDS (7) is how often each is done.
@@ -65,7 +66,7 @@ timed() { # ROW PLACE COMMAND…
 	shift 2
 	from=$(date +%s%N)
 	"$@" >/dev/null
-	note "$row" "$place" "$(($(date +%s%N) - from))e-3"
+	note "$row" "$place" "$((($(date +%s%N) - from) * ${scale:-1}))e-3"
 }
 
 # What one leaves to the disk is the next one's burden: another one begins in each round.
