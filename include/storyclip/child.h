@@ -25,6 +25,7 @@ struct child_reporter {
 	uint64_t reported_work;
 	int reported_progress;
 	int64_t synced_us; /* what was waited for the disk, for the last report */
+	int64_t copied_bytes; /* the same: what went to another volume by copying */
 };
 
 #define CHILD_REPORTER                                                                             \

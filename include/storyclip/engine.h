@@ -283,6 +283,8 @@ struct engine_counts {
 	uint64_t clips[CLIP_METHOD_COUNT];
 	uint64_t clip_bytes[CLIP_METHOD_COUNT];
 	uint64_t hidden_bytes;          /* of those: neighbours' samples that exact clips carry */
+	uint64_t shared_clips, copied_clips; /* by whether any of their blocks are the upload's */
+	uint64_t shared_bytes, copied_bytes; /* on the upload's blocks; on blocks of their own */
 	struct histogram_values wait;     /* of every job, from acceptance to its first start */
 	struct histogram_values duration; /* of every done job, from its last start to its end */
 	struct {

@@ -78,6 +78,7 @@ struct report {
 	struct artifact artifact;  /* owned */
 	enum sc_code code;
 	int64_t synced_us; /* REPORT_DONE: how long the child has waited for fsyncs */
+	int64_t copied_bytes; /* REPORT_DONE of a publisher: what it copied to another volume */
 	char message[ERROR_MESSAGE_SIZE]; /* "": as before */
 };
 

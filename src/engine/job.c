@@ -255,8 +255,13 @@ int job_note_report(struct job *job, struct report *report, int max_progress, in
 		break;
 	case REPORT_LOG:
 		break;
-	case REPORT_FAILED:
 	case REPORT_DONE:
+		/* What the worker had shared is gone: the clips lie on another volume now. */
+		for (size_t i = 0; report->copied_bytes && i < job->n_clips; i++)
+			job->clips[i].shared_bytes = 0;
+		has_worked = true;
+		break;
+	case REPORT_FAILED:
 		has_worked = true;
 		break;
 	}

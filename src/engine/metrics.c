@@ -90,6 +90,9 @@ void metrics_moved(struct engine *engine, const struct job_snapshot *to, bool is
 		add(&m->clips[clip->method], 1);
 		add(&m->clip_bytes[clip->method], (uint64_t)clip->size_bytes);
 		add(&m->hidden_bytes, (uint64_t)clip->hidden_bytes);
+		add(clip->shared_bytes ? &m->shared_clips : &m->copied_clips, 1);
+		add(&m->shared_bytes, (uint64_t)clip->shared_bytes);
+		add(&m->copied_bytes, (uint64_t)(clip->size_bytes - clip->shared_bytes));
 	}
 }
 
@@ -117,6 +120,10 @@ void engine_counts(struct engine *engine, struct engine_counts *ret)
 		ret->clip_bytes[method] = get(&m->clip_bytes[method]);
 	}
 	ret->hidden_bytes = get(&m->hidden_bytes);
+	ret->shared_clips = get(&m->shared_clips);
+	ret->shared_bytes = get(&m->shared_bytes);
+	ret->copied_clips = get(&m->copied_clips);
+	ret->copied_bytes = get(&m->copied_bytes);
 	histogram_read(&m->wait, histogram_job_us, &ret->wait);
 	histogram_read(&m->duration, histogram_job_us, &ret->duration);
 	for (unsigned int i = 0; i < PHASE_COUNT; i++) {

@@ -15,6 +15,7 @@ struct engine_metrics {
 	atomic_uint_fast64_t finished[JOB_STATE_COUNT][SC_CODE_COUNT];
 	atomic_uint_fast64_t retries;
 	atomic_uint_fast64_t clips[CLIP_METHOD_COUNT], clip_bytes[CLIP_METHOD_COUNT], hidden_bytes;
+	atomic_uint_fast64_t shared_clips, shared_bytes, copied_clips, copied_bytes;
 	struct histogram wait, duration, phases[PHASE_COUNT], sync;
 };
 

@@ -151,7 +151,7 @@ int clip_set_add(struct clip_set *set, const struct mp4_movie *movie, int payloa
 		progress.all_bytes =
 			(uint64_t)(clip.header.file_bytes - clip.header.payload_pos) | 1;
 		r = mp4_write_payload(movie, &clip.header, payload_fd, clip.fd, payload_worked,
-				      &progress);
+				      &progress, &artifact->shared_bytes);
 		if (r == -ENODATA)
 			error_set_errno(e, r, SC_UPLOAD_CHANGED,
 					"the upload became shorter while clip %u was cut",

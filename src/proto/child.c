@@ -133,7 +133,8 @@ void child_say(enum report_kind kind, const char *fmt, ...)
 int child_end(struct child_reporter *reporter, int r, const struct error *e)
 {
 	struct report report = {.kind = REPORT_DONE, .progress = -1,
-				.synced_us = reporter->synced_us};
+				.synced_us = reporter->synced_us,
+				.copied_bytes = reporter->copied_bytes};
 
 	child_flush(reporter);
 	if (r < 0) {

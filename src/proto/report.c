@@ -85,6 +85,8 @@ static const struct field report_fields[] = {
 	 .kinds = BIT(REPORT_FAILED)},
 	{FIELD_OF("syncedUs", FIELD_I64, struct report, synced_us), .min = 0, .max = INT64_MAX / 2,
 	 .is_optional = true, .kinds = BIT(REPORT_DONE)},
+	{FIELD_OF("copiedBytes", FIELD_I64, struct report, copied_bytes), .min = 0,
+	 .max = INT64_MAX, .is_optional = true, .kinds = BIT(REPORT_DONE)},
 	{FIELD_OF("message", FIELD_TEXT, struct report, message), .is_optional = true,
 	 .kinds = BIT(REPORT_PHASE) | BIT(REPORT_PROGRESS) | BIT(REPORT_WARNING) | BIT(REPORT_LOG) |
 		  BIT(REPORT_FAILED)},
@@ -107,6 +109,8 @@ static const struct field artifact_fields[] = {
 	{FIELD_OF("hiddenTailUs", FIELD_I64, struct artifact, hidden_tail_us),
 	 .max = INT64_MAX},
 	{FIELD_OF("hiddenBytes", FIELD_I64, struct artifact, hidden_bytes), .max = INT64_MAX},
+	{FIELD_OF("sharedBytes", FIELD_I64, struct artifact, shared_bytes), .max = INT64_MAX,
+	 .is_optional = true},
 };
 static const char *const artifact_others[] = {"dropped", NULL};
 
@@ -179,6 +183,8 @@ static int artifact_from_json(json_t *object, struct artifact *ret)
 			 NULL, ret);
 	if (r < 0)
 		return r;
+	if (ret->shared_bytes > ret->size_bytes)
+		return -EINVAL;
 	/* The name will be used in paths and URLs: it is the one of that number and no other. */
 	clip_filename(ret->number, ret->is_audio, filename);
 	if (strcmp(filename, ret->filename) != 0)

@@ -142,6 +142,12 @@ int clips_settle(int dir_fd, const struct publish_order *order, struct child_rep
 	return 0;
 }
 
+/* One block of the disk for both, where the file system can: then there is nothing to copy. */
+static bool file_clone(int from, int to)
+{
+	return ioctl(to, FICLONE, from) == 0;
+}
+
 /* One piece through user space. @return bytes copied or a negative errno */
 static ssize_t copy_by_hand(int from, int to, int64_t at, size_t len)
 {
@@ -190,13 +196,15 @@ static int copy_step(const struct walk *walk, int dir_fd, const char *name)
 	to = openat(walk->to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (to < 0)
 		return error_from_errno(walk->e, -errno, "creating %s", name);
-	for (int64_t at = 0; at < st.st_size;) {
+	/* Subvolumes are volumes to rename(2), and share blocks all the same. */
+	for (int64_t at = file_clone(from, to) ? st.st_size : 0; at < st.st_size;) {
 		int64_t len = st.st_size - at < PIECE_BYTES ? st.st_size - at : PIECE_BYTES;
 		ssize_t n = copy_piece(from, to, at, (size_t)len);
 
 		if (n <= 0)
 			return error_from_errno(walk->e, n < 0 ? (int)n : -EIO, "copying %s", name);
 		at += n;
+		walk->reporter->copied_bytes += n;
 		child_worked(walk->reporter, (uint64_t)n, -1);
 		hook_reach("publish-copying");
 	}
@@ -210,12 +218,6 @@ int clips_copy(int from_fd, int to_fd, struct child_reporter *reporter, struct e
 	const struct walk walk = {.reporter = reporter, .e = e, .to_fd = to_fd};
 
 	return for_each_clip(from_fd, copy_step, &walk);
-}
-
-/* One block of the disk for both, where the file system can: then there is nothing to copy. */
-static bool upload_clone(int to)
-{
-	return ioctl(to, FICLONE, PROTO_WORK_FD) == 0;
 }
 
 static int upload_copy_bytes(int to, int64_t size, struct child_reporter *reporter, struct error *e)
@@ -251,7 +253,7 @@ int upload_copy(const char *job_id, struct child_reporter *reporter, struct erro
 	to = openat(PROTO_OUTPUT_FD, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return error_from_errno(e, -errno, "making a copy of the upload");
-	if (!upload_clone(to))
+	if (!file_clone(PROTO_WORK_FD, to))
 		r = upload_copy_bytes(to, st.st_size, reporter, e);
 	if (r < 0)
 		return r;

@@ -226,6 +226,20 @@ static void print_hidden(const struct family *family, const struct metrics_view 
 	add_count(family, NULL, NULL, m->counts.hidden_bytes, out);
 }
 
+static void print_stored_clips(const struct family *family, const struct metrics_view *m,
+			       struct buf *out)
+{
+	add_count(family, "by", "shared", m->counts.shared_clips, out);
+	add_count(family, "by", "copied", m->counts.copied_clips, out);
+}
+
+static void print_stored_bytes(const struct family *family, const struct metrics_view *m,
+			       struct buf *out)
+{
+	add_count(family, "by", "shared", m->counts.shared_bytes, out);
+	add_count(family, "by", "copied", m->counts.copied_bytes, out);
+}
+
 static void print_uploads(const struct family *family, const struct metrics_view *m,
 			  struct buf *out)
 {
@@ -329,6 +343,12 @@ static const struct family families[] = {
 	{"clip_bytes_total", "counter", "Bytes of these clips.", print_clip_bytes},
 	{"clip_hidden_bytes_total", "counter",
 	 "Of these, bytes that belong to neighbouring frames and are not shown.", print_hidden},
+	{"clips_stored_total", "counter",
+	 "Clips of done jobs, by whether any of their blocks are shared with the upload.",
+	 print_stored_clips},
+	{"clip_stored_bytes_total", "counter",
+	 "Bytes of these clips: on blocks shared with the upload, or copied (written) to their own.",
+	 print_stored_bytes},
 	{"uploads", "gauge", "Known uploads, by state.", print_uploads},
 	{"upload_bytes", "gauge", "Bytes of the known uploads, by state.", print_upload_bytes},
 	{"fuse_request_duration_seconds", "histogram",

@@ -123,10 +123,12 @@ static void on_made(void *context, const struct artifact *artifact)
 	w->n_made++;
 	child_report(&report);
 	child_say(REPORT_LOG,
-		  "%s: %.6f to %.6f s, %s, %" PRId64 " bytes (%" PRId64 " hidden), %" PRId64 " ms",
+		  "%s: %.6f to %.6f s, %s, %" PRId64 " bytes (%" PRId64 " hidden, %" PRId64
+		  " shared with the upload, %" PRId64 " written), %" PRId64 " ms",
 		  artifact->filename, (double)artifact->start_us / 1e6,
 		  (double)(artifact->start_us + artifact->duration_us) / 1e6,
 		  clip_method_name(artifact->method), artifact->size_bytes, artifact->hidden_bytes,
+		  artifact->shared_bytes, artifact->size_bytes - artifact->shared_bytes,
 		  now_ms - w->clip_began_ms);
 	w->clip_began_ms = now_ms;
 	child_worked(&w->reporter, 1, progress_of(w));

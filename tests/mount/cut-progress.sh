@@ -31,7 +31,7 @@ for medium in main.mp4 main.mkv; do
 	eq "$(rises progress) $(rises work)" "true true" "progress and work rise, $medium"
 	jq -r 'select(.report == "log")|.message' "$LOG/reports" | grep '^clip_' >"$LOG/clips"
 	eq "$(wc -l <"$LOG/clips")" 13 "clips named in the log of $medium"
-	# name: START to END s, copy, N bytes (M hidden), T ms: each begins where the one before it ended
+	# name: START to END s, copy, N bytes (M hidden, … written), T ms: each begins where the one before it ended
 	awk '$5 != "s," || $6 != "copy," || $7 < 1000 || $8 != "bytes" || $NF != "ms" { exit 1 }
 		NR > 1 && ($2 - end > 0.000002 || end - $2 > 0.000002) { exit 1 }
 		{ end = $4 }' "$LOG/clips" || fail "the log of $medium: $(cat "$LOG/clips")"

@@ -81,6 +81,14 @@ eq "$(sample 'storyclip_jobs{state="cancelled"}')" 240
 eq "$(sample 'storyclip_job_duration_seconds_count')" 1
 eq "$(sample 'storyclip_job_wait_seconds_count')" 3
 eq "$(sample 'storyclip_clips_total{method="copy"}')" 5
+# shared or copied: this is ext4 or tmpfs mostly, where nothing can be shared; mount/cut-reflink.sh has the other
+stored() { echo "$(sample "storyclip_clips_stored_total{by=\"$1\"}") $(sample "storyclip_clip_stored_bytes_total{by=\"$1\"}")"; }
+bytes=$(sample 'storyclip_clip_bytes_total{method="copy"}')
+le 100000 "$bytes" "bytes of clips"
+case $(stat -f -c %T "$ROOT") in
+ext2/ext3 | tmpfs) eq "$(stored shared), $(stored copied)" "0 0, 5 $bytes" "clips and bytes, shared and copied" ;;
+*) eq "$(($(sample 'storyclip_clip_stored_bytes_total{by="shared"}') + $(sample 'storyclip_clip_stored_bytes_total{by="copied"}')))" "$bytes" ;;
+esac
 for phase in accept claim prepare start probe cut exit mark publish "done"; do
 	eq "$(sample "storyclip_job_phase_seconds_count{phase=\"$phase\"}")" 1 "phases $phase"
 done

@@ -305,6 +305,7 @@ static void test_payload(int (*open_source)(void), int (*open_clip)(void))
 	struct mp4_movie movie = {
 		.timescale = 10, .tracks = &track, .n_tracks = 1, .ranges = ranges, .n_ranges = 2};
 	struct mp4_header header;
+	int64_t shared = -1;
 	auto_fd int source = open_source(), fd = open_clip();
 
 	REQUIRE(source >= 0 && fd >= 0);
@@ -313,14 +314,15 @@ static void test_payload(int (*open_source)(void), int (*open_clip)(void))
 	REQUIRE(file_pwrite_all(source, data, sizeof(data), 0) == 0);
 	REQUIRE(mp4_write_header(&movie, fd, &header) == 0);
 	worked_bytes = 0;
-	CHECK_INT(mp4_write_payload(&movie, &header, source, fd, count_bytes, NULL), 0);
+	CHECK_INT(mp4_write_payload(&movie, &header, source, fd, count_bytes, NULL, &shared), 0);
+	CHECK(shared >= 0 && shared <= 8192 + 123456 && shared % MP4_BLOCK == 0);
 	CHECK_INT(worked_bytes, 8192 + 123456);
 	CHECK_INT(lseek(fd, 0, SEEK_END), header.file_bytes);
 	CHECK_INT(file_pread_full(fd, got, sizeof(got), header.payload_pos), 8192 + 123456);
 	CHECK(!memcmp(got, data + 4096, 8192));
 	CHECK(!memcmp(got + 8192, data + 100000, 123456));
 	REQUIRE(ftruncate(source, 150000) == 0);
-	CHECK_INT(mp4_write_payload(&movie, &header, source, fd, NULL, NULL), -ENODATA);
+	CHECK_INT(mp4_write_payload(&movie, &header, source, fd, NULL, NULL, &shared), -ENODATA);
 }
 
 static int open_memory(void)

@@ -164,6 +164,7 @@ static void test_reports(void)
 		{.kind = REPORT_LOG, .progress = -1, .message = "a line"},
 		{.kind = REPORT_FAILED, .progress = -1, .code = SC_VERIFY_FAILED, .message = "no"},
 		{.kind = REPORT_DONE, .progress = -1},
+		{.kind = REPORT_DONE, .progress = -1, .synced_us = 1, .copied_bytes = INT64_MAX},
 	};
 
 	for (size_t i = 0; i < SC_ARRAY_SIZE(rows); i++) {
@@ -174,6 +175,7 @@ static void test_reports(void)
 		CHECK_INT(got.work, rows[i].work);
 		CHECK_INT(got.total_clips, rows[i].total_clips);
 		CHECK_INT(got.code, rows[i].code);
+		CHECK_INT(got.copied_bytes, rows[i].copied_bytes);
 		CHECK_STR(got.message, rows[i].message);
 	}
 }
@@ -194,6 +196,7 @@ static void test_artifact(void)
 			     .hidden_head_us = 1,
 			     .hidden_tail_us = 2,
 			     .hidden_bytes = 3,
+			     .shared_bytes = 123456,
 			     .dropped = dropped},
 	};
 	auto_report struct report got = {0}, without = {0};
@@ -210,6 +213,7 @@ static void test_artifact(void)
 	CHECK_INT(got.artifact.hidden_head_us, 1);
 	CHECK_INT(got.artifact.hidden_tail_us, 2);
 	CHECK_INT(got.artifact.hidden_bytes, 3);
+	CHECK_INT(got.artifact.shared_bytes, 123456);
 	CHECK_STR(got.artifact.dropped, "[\"stream 2: mjpeg\",\"stream 3: ü\"]");
 
 	report.artifact.dropped = NULL;

@@ -2,10 +2,14 @@
 /*
  * The bytes behind an MP4's header, moved without passing through this program where the kernel
  * can: blocks are shared on file systems that share, copied in the page cache on the others.
+ * copy_file_range(2) would share as well, but does not say whether it has: so sharing is asked for
+ * by itself, and counted.
  */
 #include "writer.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 #include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
@@ -21,9 +25,11 @@
 struct payload_copy {
 	int source_fd;
 	int fd;
+	bool is_apart;   /* these two share no blocks: do not ask again */
 	bool is_plain;   /* the kernel has refused to copy between these two, or is slower: read and write */
 	uint8_t *buffer; /* of plain copying */
 	int64_t step;    /* bytes of the next call of the kernel */
+	int64_t shared_bytes; /* of what was handled */
 	void (*worked)(void *context, uint64_t bytes);
 	void *context;
 };
@@ -31,6 +37,27 @@ struct payload_copy {
 static bool is_refusal(int err)
 {
 	return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP || err == EPERM;
+}
+
+/* Whole blocks, or the last of the source. @return bytes shared, 0: they have to be copied */
+static int64_t share_some(struct payload_copy *copy, int64_t from, int64_t to, int64_t length)
+{
+	int64_t n = length < copy->step ? length : copy->step;
+	struct file_clone_range range = {.src_fd = copy->source_fd};
+
+	if (copy->is_apart || from % MP4_BLOCK || to % MP4_BLOCK)
+		return 0;
+	n = n > MP4_BLOCK ? n - n % MP4_BLOCK : n;
+	range.src_offset = (uint64_t)from;
+	range.src_length = (uint64_t)n;
+	range.dest_offset = (uint64_t)to;
+	if (ioctl(copy->fd, FICLONERANGE, &range) == 0) {
+		copy->shared_bytes += n;
+		return n;
+	}
+	/* A part of a block is refused in any case, but where the source ends with it. */
+	copy->is_apart = n % MP4_BLOCK == 0;
+	return 0;
 }
 
 /* By the kernel, as much as it likes of a step. @return as copy_file_range(2), or a negative errno
@@ -63,6 +90,9 @@ static int64_t copy_some(struct payload_copy *copy, int64_t from, int64_t to, in
 	int64_t n;
 	int r;
 
+	n = share_some(copy, from, to, length);
+	if (n > 0)
+		return n;
 	if (!copy->is_plain) {
 		n = copy_by_kernel(copy, from, to, length);
 		if (n > 0 || (n < 0 && !is_refusal((int)-n)))
@@ -137,6 +167,7 @@ int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *he
 {
 	struct payload_copy copy = {.source_fd = movie->spool_fd,
 				    .fd = fd,
+				    .is_apart = true, /* the spool goes: nothing stays shared */
 				    .is_plain = file_is_on_ext4(fd),
 				    .step = PAYLOAD_STEP_BYTES,
 				    .worked = worked,
@@ -146,7 +177,8 @@ int mp4_write_spooled(const struct mp4_movie *movie, const struct mp4_header *he
 }
 
 int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
-		      int fd, void (*worked)(void *context, uint64_t bytes), void *context)
+		      int fd, void (*worked)(void *context, uint64_t bytes), void *context,
+		      int64_t *ret_shared)
 {
 	struct payload_copy copy = {.source_fd = source_fd,
 				    .fd = fd,
@@ -156,5 +188,6 @@ int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *he
 				    .context = context};
 	int r = copy_ranges(movie, header, &copy, false);
 
+	*ret_shared = copy.shared_bytes;
 	return r < 0 ? r : mp4_write_spooled(movie, header, fd, worked, context);
 }

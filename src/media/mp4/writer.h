@@ -126,14 +126,16 @@ int mp4_build_header(const struct mp4_movie *movie, struct buf *out, struct mp4_
 int mp4_write_header(const struct mp4_movie *movie, int fd, struct mp4_header *ret);
 
 /**
- * Copy the movie's ranges from source_fd behind the header, by copy_file_range(2) where possible
- * (blocks are then shared on file systems that can), else by reading and writing.
+ * Place the movie's ranges of source_fd behind the header: blocks are shared (FICLONERANGE) on file
+ * systems that can, else copied by copy_file_range(2), else by reading and writing.
  *
- * @param worked  called with the bytes handled since the last call; may be NULL
+ * @param worked      called with the bytes handled since the last call; may be NULL
+ * @param ret_shared  bytes that were not written, but share the source's blocks; set on errors too
  * @return 0, -ENODATA (the source ends within a range), or a negative errno
  */
 int mp4_write_payload(const struct mp4_movie *movie, const struct mp4_header *header, int source_fd,
-		      int fd, void (*worked)(void *context, uint64_t bytes), void *context);
+		      int fd, void (*worked)(void *context, uint64_t bytes), void *context,
+		      int64_t *ret_shared);
 /** Where the source's (or the spool's) first range goes; the others of its kind follow. */
 int64_t mp4_payload_place(const struct mp4_movie *movie, const struct mp4_header *header,
 			  bool of_spool);
