@@ -29,6 +29,7 @@ Exit codes: 0 alike, 1 different (a line for each difference), 2 usage.
 
 import argparse
 import bisect
+import itertools
 import json
 import os
 import random
@@ -100,6 +101,7 @@ class Media:
         self.frames = []  # (time, hash)
         self.thumbs = []
         self.pcm = {}
+        self.raw_pcm = {}  # the same without silence in gaps
         self._decode(wants_thumbs)
         if self.video:
             self.usual = self._usual()
@@ -142,6 +144,7 @@ class Media:
             if self.video and os.path.exists(f"{work}/frames"):
                 self._read_frames(f"{work}/frames")
                 self._mend_times()
+                self._begin_with_picture()
             if wants_thumbs and os.path.exists(f"{work}/thumbs"):
                 with open(f"{work}/thumbs", "rb") as f:
                     raw = f.read()
@@ -162,12 +165,25 @@ class Media:
 
     def _mend_times(self):
         """Where the container does not say when each frame is shown, ffmpeg guesses badly: then the
-        frames follow each other at the stream's rate."""
+        frames follow each other as the packets do, else at the stream's rate."""
         packets = self.packets.get(self.video["index"], [])
         if all("pts" in p for p in packets) or not self.frames:
             return
-        rate = Fraction(self.video["r_frame_rate"])
-        self.frames = [(self.frames[0][0] + i / rate, f[1]) for i, f in enumerate(self.frames)]
+        base = Fraction(self.video["time_base"])
+        coded = [p["dts"] * base for p in packets if "dts" in p]
+        if len(coded) == len(self.frames):  # those of AVI leave out what has no packet
+            times = [time - coded[0] for time in coded]
+        else:
+            times = [i / Fraction(self.video["r_frame_rate"]) for i in range(len(self.frames))]
+        self.frames = [(self.frames[0][0] + time, f[1]) for time, f in zip(times, self.frames)]
+
+    def _begin_with_picture(self):
+        """Without sound nothing begins before the first frame; in AVI that has a later time than
+        the first packet where the order of frames is not the packets'."""
+        if self.frames and not self.is_mp4 and not self.audio:
+            first = self.frames[0][0]
+            self.zero += first
+            self.frames = [(time - first, digest) for time, digest in self.frames]
 
     def _read_sound(self, stream, path):
         pcm = array("h")
@@ -175,9 +191,8 @@ class Media:
             with open(path, "rb") as f:
                 raw = f.read()
             pcm.frombytes(raw[:len(raw) // 2 * 2])
-        if self._has_gaps(stream):
-            pcm = self._fill_gaps(stream, pcm)
-        self.pcm[stream["index"]] = pcm
+        self.raw_pcm[stream["index"]] = pcm
+        self.pcm[stream["index"]] = self._fill_gaps(stream, pcm) if self._has_gaps(stream) else pcm
 
     def _usual(self):
         steps = sorted(b[0] - a[0] for a, b in zip(self.frames, self.frames[1:]))
@@ -207,16 +222,16 @@ class Media:
                 return True
         return False
 
-    def sound(self, stream, rate):
+    def sound(self, stream, rate, has_gaps=True):
         """One channel at a rate, and the presented time of its first sample."""
-        pcm = self.pcm[stream["index"]]
+        pcm = (self.pcm if has_gaps else self.raw_pcm)[stream["index"]]
         if int(stream["sample_rate"]) != rate:
             step = Fraction(int(stream["sample_rate"]), rate)
             pcm = array("h", (pcm[int(i * step)] for i in range(int(len(pcm) / step))))
         start = Fraction(stream.get("start_time", "0"))
         if not self.is_mp4 and stream["codec_name"] == "opus":
             start = max(start, Fraction(0))  # the decoder itself drops what comes before
-        if not self.is_mp4 and stream["codec_name"] in LATE_DECODERS:
+        if not self.is_mp4 and (stream["codec_name"] in LATE_DECODERS or self.errors):
             start = self._first_sound(stream, start)
         return pcm, start - self.zero
 
@@ -228,11 +243,26 @@ class Media:
         times = [f["pts_time"] for f in json.loads(out)["frames"] if "pts_time" in f]
         return Fraction(times[0]) if times else default
 
-    def _has_gaps(self, stream):
+    def _steps(self, stream):
+        """From the beginning of each packet of sound to the next's."""
         times = [Fraction(p["pts_time"]) for p in self.packets.get(stream["index"], [])
                  if "pts_time" in p]
-        steps = [b - a for a, b in zip(times, times[1:])]
-        return bool(steps) and max(steps) > sorted(steps)[len(steps) // 2] + Fraction(1, 200)
+        return [b - a for a, b in zip(times, times[1:])]
+
+    def _has_gaps(self, stream):
+        steps = self._steps(stream)
+        return bool(steps) and not self.jitter(stream) and \
+            max(steps) > sorted(steps)[len(steps) // 2] + Fraction(1, 200)
+
+    def jitter(self, stream):
+        """How far packets' times lie from those that their lengths make, where a recorder noted
+        when each came: some are late, and the next ones early again. 0 where they do not."""
+        steps = self._steps(stream)
+        usual = sorted(steps)[len(steps) // 2] if steps else 0
+        if not steps or min(steps) >= usual - Fraction(1, 200):
+            return Fraction(0)
+        off = list(itertools.accumulate(step - usual for step in steps))
+        return max(off) - min(off)
 
     def _fill_gaps(self, stream, pcm):
         """Put silence where the time stamps leave a gap, so that places in it are times."""
@@ -358,9 +388,13 @@ class Comparison:
         here = likeness(clip.thumbs[i], self.source.thumbs[number])
         if here > (ENCODED_ERROR if self.mode == "encode" else HEAD_ERROR):
             return False
-        slack = 0 if self.mode == "encode" else 1  # frames that hardly differ are no neighbours
-        return all(here <= likeness(clip.thumbs[i], self.source.thumbs[n]) + slack
-                   for n in (number - 1, number + 1) if 0 <= n < len(self.source.frames))
+        return all(here <= likeness(clip.thumbs[i], self.source.thumbs[n])
+                   for n in (number - 1, number + 1) if 0 <= n < len(self.source.frames)
+                   and self.can_be_told(number, n, here))
+
+    def can_be_told(self, number, other, noise):
+        """Whether two frames of the source differ by more than what coding does to one."""
+        return likeness(self.source.thumbs[number], self.source.thumbs[other]) > 1 + 4 * noise
 
     def count_head(self, clip):
         """How many packets, and so frames, a clip begins with that are not the source's."""
@@ -456,7 +490,8 @@ class Comparison:
 
     def compare_one_sound(self, clip, mine, theirs):
         rate = int(theirs["sample_rate"])
-        got, got_start = clip.sound(mine, rate)
+        jitter = self.source.jitter(theirs)
+        got, got_start = clip.sound(mine, rate, not jitter)
         want, want_start = self.source.sound(theirs, rate)
         if self.source.video:
             at = self.source.frames[self.used[-1][0]][0]
@@ -469,6 +504,7 @@ class Comparison:
             return
         offset = round((at + got_start - shown_at - want_start) * rate)
         bound = rate // 500 if self.mode == "encode" else 1 if self.source.is_mp4 else rate * 11 // 10000
+        bound += round(jitter * rate)
         times = [Fraction(p["pts_time"]) for p in self.source.packets[theirs["index"]][:50]
                  if "pts_time" in p]
         theirs_packet = round(max((b - a for a, b in zip(times, times[1:])), default=0) * rate)
@@ -493,7 +529,7 @@ class Comparison:
 
     def find_lag(self, got, want, offset, bound, rate, is_recoded):
         """How far the clip's sound lies from where it should, in samples; bounded search."""
-        reach = 1000
+        reach = max(1000, bound)
         length = min(len(got), 3 * rate // 2)
         rng = random.Random(7)
         points = [p for p in (rng.randrange(length) for _ in range(900))
@@ -515,8 +551,8 @@ class Comparison:
         # A coder's noise drowns the difference in what is too short.
         doubt = 1.05 if length > rate // 5 else 1.5
         best = near if near[0] <= far[0] * doubt + 1 else far
-        limit = loud * (0.5 if is_recoded else 0.25)
-        return best[2] if best[0] < limit else None
+        # Noise that a coder only describes comes out anew each time.
+        return best[2] if best[0] < loud * 0.5 else None
 
     # ---- all
 
