@@ -356,6 +356,10 @@ static int build_sound(const struct index_track *t, const struct copy_cut *cut,
 	}
 	first -= t->preroll < first ? t->preroll : first;
 	last = packet_at(t, end - 1) + 1;
+	/* FFmpeg takes the last packet of all to last as long as what is shown; where that begins
+	 * later within the packet it would be left out, and the clip silent. */
+	if (last < t->n_samples && shown - t->samples[last - 1].dts >= end - shown)
+		last++;
 	track->source = t;
 	track->samples = malloc((last - first) * sizeof(*track->samples));
 	track->numbers = malloc((last - first) * sizeof(*track->numbers));

@@ -29,5 +29,19 @@ echo '{"uploadId":"main","jobId":"beyond","clips":[{"start":60,"end":70}]}' >"$M
 sc_failed beyond RANGE_BEYOND_END
 echo '{"uploadId":"main","jobId":"none","clips":[{"start":1,"end":1.0001}]}' >"$MNT/control"
 sc_failed none NO_CLIPS
+
+# Sound in long blocks: clips of a frame, within one of them, have it all the same, to the sample.
+upload longblocks.mp4
+echo '{"uploadId":"longblocks","jobId":"blocks","clips":[{"start":0.2,"end":0.24},{"start":1,"end":1.04},{"start":2.8,"end":2.84},{"start":2.96,"end":3}]}' >"$MNT/control"
+sc_done blocks
+pcm() { # FILE SAMPLE: 40 ms of its sound
+	ffmpeg -nostdin -v error -y -i "$1" -map 0:a -f s16le "$SC_TEST/pcm"
+	tail -c +$(($2 * 2 + 1)) "$SC_TEST/pcm" | head -c 3840 | sha256sum
+}
+n=0
+for ms in 200 1000 2800 2960; do
+	n=$((n + 1))
+	eq "$(pcm "$MNT/jobs/blocks/clips/clip_00$n.mp4" 0)" "$(pcm "$(media longblocks.mp4)" $((ms * 48)))" "sound at $ms ms"
+done
 check_invariants
 sc_umount
