@@ -323,7 +323,7 @@ struct upload_summary {
 	char job_id[JOB_ID_SIZE]; /* "": none */
 	enum job_state job_state;
 };
-/** The newest n uploads, newest first; free(uploads[i].path). @return how many, or a negative errno */
+/** The newest n uploads (requests beside them left out), newest first; free(uploads[i].path). @return how many, or a negative errno */
 int store_uploads_newest(struct store *store, struct upload_summary *uploads, size_t n);
 /* ---- sidecars: which request beside which upload has started which job ---- */
 

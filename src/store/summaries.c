@@ -143,7 +143,9 @@ static int upload_read(struct db *db, sqlite3_stmt *stmt, struct upload_summary 
 
 static int uploads_newest(struct db *db, struct upload_summary *uploads, size_t n)
 {
+	/* Requests beside uploads, and the answers to them, have rows as well, but are none. */
 	static const char sql[] = "SELECT path, size, mtime_ns, state, created_at FROM uploads "
+				  "WHERE path NOT GLOB '*.process' AND path NOT GLOB '*.process.error' "
 				  "ORDER BY created_at DESC LIMIT :n";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	size_t used = 0;

@@ -165,6 +165,16 @@ static void test_uploads(struct store *store)
 	CHECK_INT(uploads[2].job_state, JOB_QUEUED);
 	while (n > 0)
 		free(uploads[--n].path);
+	/* a request beside it is none */
+	put(store, "a.mp4.process", 2, UPLOAD_COMPLETE, 10);
+	put(store, "a.mp4.process.error", 2, UPLOAD_COMPLETE, 10);
+	CHECK_INT(store_uploads_newest(store, uploads, 1), 1);
+	CHECK_STR(uploads[0].path, "y/b.mp4");
+	free(uploads[0].path);
+	gone.row.path = "a.mp4.process";
+	CHECK_INT(store_uploads_apply(store, &gone, 1, false), 0);
+	gone.row.path = "a.mp4.process.error";
+	CHECK_INT(store_uploads_apply(store, &gone, 1, false), 0);
 	/* not UTF-8: a request named it as it is shown, or a sidecar as it is */
 	put(store, "caf\xe9.mp4", 7, UPLOAD_COMPLETE, 9);
 	insert(store, "shown", "caf%E9.mp4");
@@ -214,7 +224,8 @@ static void test_plans(void)
 		 "AND finished_at <= 9 AND status NOT IN ('queued','running') "
 		 "ORDER BY finished_at, cookie LIMIT 64",
 		 "SEARCH jobs USING INDEX jobs_by_finished (finished_at>? AND finished_at<?)"},
-		{"SELECT path FROM uploads ORDER BY created_at DESC LIMIT 200",
+		{"SELECT path FROM uploads WHERE path NOT GLOB '*.process' AND path NOT GLOB '*.process.error' "
+		 "ORDER BY created_at DESC LIMIT 200",
 		 "SCAN uploads USING COVERING INDEX uploads_by_created"},
 	};
 	sqlite3 *db = NULL;
