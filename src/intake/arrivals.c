@@ -187,7 +187,8 @@ static bool is_known(struct arrivals *a, const char *path, const struct stat *st
 	enum upload_stage stage = uploads_ask(a->deps.uploads, st, -1);
 	struct upload_row row;
 
-	if ((stage == UPLOAD_STAGE_WRITING || stage == UPLOAD_STAGE_SYNCING) &&
+	/* Incomplete too: its own last close, heard late, does not make whole what the disk refused. */
+	if (stage != UPLOAD_STAGE_QUIET &&
 	    uploads_has_name(a->deps.uploads, st->st_dev, st->st_ino, path))
 		return true;
 	return store_upload_get(a->deps.intake->store, path, &row) == 0 &&

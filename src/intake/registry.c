@@ -312,27 +312,32 @@ static int add_rows(struct registry *registry, struct due *due)
 	return 0;
 }
 
-/* The rows are written: the engine hears of it. */
-static void tell_engine(struct registry *registry, const struct due_sync *sync)
+/* Whether the disk has refused it: something may be lost, and no later sync would tell. */
+static bool is_refused(const struct due_sync *sync)
 {
-	struct engine *engine = registry->deps.intake->engine;
+	return sync->result < 0 && sync->result != -ENOENT && !is_want(sync->result);
+}
+
+/* Whether or not its row can be written, and whatever has happened to the upload meanwhile. */
+static void tell_refused(struct registry *registry, const struct due_sync *sync)
+{
 	const char *name = sync->n_paths ? sync->paths[0] : "(unlinked)";
 	char message[ERROR_MESSAGE_SIZE];
 
-	if (sync->result == -ENOENT || sync->is_incomplete)
-		return;
-	if (sync->result == 0) {
-		engine_source_ready(engine, sync->dev, sync->ino, sync->st.st_size,
-				    stat_mtime_ns(&sync->st));
-		return;
-	}
-	/* Never tried again on the same file: a second fsync would say that all is well. */
-	for (size_t i = 0; i < sync->n_paths; i++)
-		uploads_incomplete(registry->deps.uploads, &sync->st, sync->paths[i]);
+	uploads_sync_refused(registry->deps.uploads, sync);
 	snprintf(message, sizeof(message), "upload '%.300s' cannot be synced to disk: %s", name,
 		 strerrordesc_np(-sync->result));
 	log_error("%s", message);
-	engine_source_failed(engine, sync->dev, sync->ino, SC_IO_ERROR, message);
+	engine_source_failed(registry->deps.intake->engine, sync->dev, sync->ino, SC_IO_ERROR,
+			     message);
+}
+
+/* The rows are written: the engine hears of it. */
+static void tell_engine(struct registry *registry, const struct due_sync *sync)
+{
+	if (sync->result == 0 && !sync->is_incomplete)
+		engine_source_ready(registry->deps.intake->engine, sync->dev, sync->ino,
+				    sync->st.st_size, stat_mtime_ns(&sync->st));
 }
 
 /* A request may lie beside it and wait, or have been carried out for what it was before. */
@@ -365,6 +370,9 @@ static int registry_turn(struct registry *registry)
 		return 0;
 	if (due.n_syncs)
 		sync_all(registry, &due);
+	for (size_t i = 0; i < due.n_syncs; i++)
+		if (is_refused(&due.syncs[i]))
+			tell_refused(registry, &due.syncs[i]);
 	r = add_rows(registry, &due);
 	if (r == 0)
 		r = registry_apply(registry, &due, due.n_syncs > 0);

@@ -83,6 +83,11 @@ void uploads_wake(struct uploads *uploads);
 void uploads_take(struct uploads *uploads, size_t max_syncs, struct due *ret);
 /** Give changes back that could not be written; they come first next time. */
 void uploads_give_back(struct uploads *uploads, struct due *due);
+/**
+ * The disk has refused a sync, whatever has happened to the upload since: it is incomplete, until it is
+ * written anew. Before either of the next two: a second fsync would say that all is well.
+ */
+void uploads_sync_refused(struct uploads *uploads, const struct due_sync *sync);
 /** A sync has been made and its row written. @return whether nothing newer has happened to it */
 bool uploads_synced(struct uploads *uploads, const struct due_sync *sync);
 /** Try a sync again later: its row could not be written. */

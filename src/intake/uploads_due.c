@@ -100,6 +100,20 @@ void uploads_give_back(struct uploads *uploads, struct due *due)
 	due->cap_changes = newer.cap_changes;
 }
 
+void uploads_sync_refused(struct uploads *uploads, const struct due_sync *sync)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = uploads_find_locked(uploads, sync->dev, sync->ino);
+	if (u) {
+		u->is_incomplete = true;
+		u->incomplete_size = sync->st.st_size;
+		u->incomplete_mtime_ns = stat_mtime_ns(&sync->st);
+	}
+	lock_release(&uploads->lock);
+}
+
 bool uploads_synced(struct uploads *uploads, const struct due_sync *sync)
 {
 	bool is_current = false;

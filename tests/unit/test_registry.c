@@ -498,6 +498,53 @@ static void life_after_stop(struct world *w)
 	file_plant(w, "quiet.mp4", "put there between two clean lives", time(NULL) - 1000);
 }
 
+/* ---- a disk that refuses one sync ---- */
+
+static struct {
+	struct world *world;
+	atomic_ullong ino; /* of the file whose next sync is refused; 0: none */
+	const char *from, *to; /* renamed while it is */
+} refusal;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	unsigned long long ino = atomic_load(&refusal.ino);
+	struct stat st;
+
+	if (!ino || fstat(fd, &st) < 0 || st.st_ino != ino)
+		return __real_fsync(fd);
+	atomic_store(&refusal.ino, 0);
+	file_move(refusal.world, refusal.from, refusal.to);
+	errno = EIO;
+	return -1;
+}
+
+/* It is told once; what happens to the upload meanwhile does not make it whole. */
+static void life_refused(struct world *w)
+{
+	int fd = file_begin(w, "z1.mp4");
+
+	submit(w, "uploadId=z1 jobId=z", 0, "\"jobId\":\"z\"");
+	wait_job(w, "z", JOB_QUEUED, JOB_MESSAGE_WAITING);
+	refusal.world = w;
+	refusal.from = "z1.mp4";
+	refusal.to = "z2.mp4";
+	atomic_store(&refusal.ino, stat_of(w, "z1.mp4").st_ino);
+	REQUIRE(file_write_all(fd, "lost", 4) == 0);
+	file_end(w, "z1.mp4", fd);
+	wait_job(w, "z", JOB_FAILED, "cannot be synced");
+	wait_state(w, "z2.mp4", "incomplete");
+	submit(w, "uploadId=z2 jobId=y", 0, "\"jobId\":\"y\"");
+	check_source(w, "y", SOURCE_INCOMPLETE); /* it will fail when a slot takes it */
+	cancel(w, "y");
+	/* written anew it is an upload like any other */
+	file_put(w, "z2.mp4", "whole");
+	wait_state(w, "z2.mp4", "complete");
+}
+
 static void life_last(struct world *w)
 {
 	CHECK_STR(state_now(w, "whole.mp4"), "none");
@@ -537,6 +584,7 @@ int main(void)
 	}
 	live(life_names, 60000);
 	live(life_jobs, 300);
+	live(life_refused, 60000);
 	live(life_cut_off, 60000);
 	live(life_after_cut_off, 60000);
 	live(life_after_stop, 60000);
