@@ -262,13 +262,16 @@ static int dir_list_add_parents(struct dir_list *list, const char *path)
 	return -ENOMEM;
 }
 
-static int sync_dirs(struct registry *registry, const struct due *due)
+/* @param done  the volume whose directories are synced already, or NULL */
+static int sync_dirs(struct registry *registry, const struct due *due, const dev_t *done)
 {
 	__attribute__((cleanup(dir_list_finish))) struct dir_list list = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < due->n_syncs && r == 0; i++)
-		for (size_t k = 0; k < due->syncs[i].n_paths && r == 0; k++)
+		for (size_t k = 0; (!done || due->syncs[i].dev != *done) &&
+				   k < due->syncs[i].n_paths && r == 0;
+		     k++)
 			r = dir_list_add_parents(&list, due->syncs[i].paths[k]);
 	for (size_t i = 0; i < list.n && r == 0; i++)
 		r = sync_dir(registry->deps.root_fd, list.dirs[i]);
@@ -277,13 +280,16 @@ static int sync_dirs(struct registry *registry, const struct due *due)
 
 static void sync_all(struct registry *registry, struct due *due)
 {
-	bool is_whole = due->n_syncs >= SYNCFS_FROM && syncfs(registry->deps.root_fd) == 0;
+	struct stat root;
+	/* Of the volume of incoming/ alone: another may be mounted below it. */
+	bool is_whole = due->n_syncs >= SYNCFS_FROM && fstat(registry->deps.root_fd, &root) == 0 &&
+			syncfs(registry->deps.root_fd) == 0;
 	int r;
 
 	hook_reach("upload-before-sync");
 	for (size_t i = 0; i < due->n_syncs; i++)
-		sync_file(registry, &due->syncs[i], is_whole);
-	r = is_whole ? 0 : sync_dirs(registry, due);
+		sync_file(registry, &due->syncs[i], is_whole && due->syncs[i].dev == root.st_dev);
+	r = sync_dirs(registry, due, is_whole ? &root.st_dev : NULL);
 	for (size_t i = 0; i < due->n_syncs && r < 0; i++)
 		if (due->syncs[i].result == 0)
 			due->syncs[i].result = r;
