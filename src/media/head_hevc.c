@@ -13,8 +13,9 @@
 #include "mp4/bytes.h"
 #include "picture_colour.h"
 
-#define PRESET "superfast"
-#define CRF    14
+/* As in head_h264.c. A slower preset takes half as long again for 1 dB and a sixth of the bytes. */
+#define PRESET "ultrafast"
+#define CRF    15
 
 static int read_sets(const uint8_t *stsd, size_t len, struct head_source *ret)
 {
