@@ -16,6 +16,7 @@ int hold_take(struct engine *engine, const char *job_id, const struct job_source
 {
 	char by_fd[64];
 	struct stat st;
+	int r;
 
 	/* Through /proc, since AT_EMPTY_PATH needs a capability. */
 	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", source->fd);
@@ -26,7 +27,10 @@ int hold_take(struct engine *engine, const char *job_id, const struct job_source
 		unlinkat(engine->hold_fd, job_id, 0);
 		return -ESTALE;
 	}
-	return file_sync_dir(engine->hold_fd);
+	r = file_sync_dir(engine->hold_fd);
+	if (r < 0)
+		unlinkat(engine->hold_fd, job_id, 0);
+	return r;
 }
 
 bool hold_needs_copy(int err)
