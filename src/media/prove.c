@@ -91,6 +91,19 @@ static size_t count_samples(const struct index_track *t, const struct copy_track
 	return n + DELAY_SAMPLES < copied->n_samples ? n + DELAY_SAMPLES : copied->n_samples;
 }
 
+/* So many keyframes back, at most to one for certain. Bare I pictures are none, but where nothing else
+ * is there. */
+static size_t walk_back(const struct index_track *t, size_t sync, size_t steps, bool counts_bare)
+{
+	while (steps > 0 && sync > 0) {
+		sync--;
+		if (index_is_clean(t, t->sync[sync]))
+			break;
+		steps -= counts_bare || !index_is_bare(t, t->sync[sync]);
+	}
+	return sync;
+}
+
 /**
  * Where what is compared with begins, as a place in sync.
  * @param nth       of the tries, from 0
@@ -99,13 +112,14 @@ static size_t count_samples(const struct index_track *t, const struct copy_track
 static size_t reference_sync(const struct index_track *t, size_t first, unsigned int nth,
 			     bool *ret_sure)
 {
-	size_t sync = sync_of_sample(t, first), back = (size_t)REFERENCE_BACK * (nth + 1);
+	size_t sync = sync_of_sample(t, first);
+	bool is_bare = index_is_bare(t, first);
 
 	*ret_sure = true;
-	for (size_t at = sync; at-- > 0 && first - t->sync[at] <= INDEX_CLEAN_SAMPLES;)
+	for (size_t at = sync; is_bare && at-- > 0 && first - t->sync[at] <= INDEX_CLEAN_SAMPLES;)
 		if (index_is_clean(t, t->sync[at]))
 			return at;
-	sync = sync > back ? sync - back : 0;
+	sync = walk_back(t, sync, (size_t)REFERENCE_BACK * (nth + 1), is_bare);
 	*ret_sure = index_is_clean(t, t->sync[sync]);
 	return sync;
 }
@@ -113,13 +127,10 @@ static size_t reference_sync(const struct index_track *t, size_t first, unsigned
 /* The first sample that a proof of a clip from here on may touch, all tries together. */
 static size_t lowest_sample(const struct index_track *t, size_t first)
 {
-	size_t sync = sync_of_sample(t, first);
-	size_t steps = (size_t)STEP_BACK * STEP_TRIES, back = steps + REFERENCE_BACK * REFERENCE_TRIES;
-	size_t stepped = t->sync[sync > steps ? sync - steps : 0];
-	size_t low = t->sync[sync > back ? sync - back : 0];
+	size_t sync = walk_back(t, sync_of_sample(t, first), (size_t)STEP_BACK * STEP_TRIES + 1, false);
+	bool is_sure;
 
-	stepped = stepped > INDEX_CLEAN_SAMPLES ? stepped - INDEX_CLEAN_SAMPLES : 0;
-	return stepped < low ? stepped : low;
+	return t->sync[reference_sync(t, t->sync[sync], REFERENCE_TRIES - 1, &is_sure)];
 }
 
 static bool is_whole(const struct prove_frame *frames, size_t n)
@@ -216,16 +227,10 @@ static bool hides_too_much(const struct index_track *t, const struct copy_cut *c
  * Go back by keyframes that are no bare I pictures, at most to the first one for certain.
  * @return false: that would hide too much, and nothing is changed
  */
-static bool step_back(const struct index_track *t, struct copy_cut *cut, size_t first, int steps)
+static bool step_back(const struct index_track *t, struct copy_cut *cut, size_t first, size_t steps)
 {
-	size_t sync = sync_of_sample(t, first);
+	size_t sync = walk_back(t, sync_of_sample(t, first), steps, false);
 
-	while (steps > 0 && sync > 0) {
-		sync--;
-		if (index_is_clean(t, t->sync[sync]))
-			break;
-		steps -= !index_is_bare(t, t->sync[sync]);
-	}
 	if (hides_too_much(t, cut, sync))
 		return false;
 	cut->is_moved = true;
