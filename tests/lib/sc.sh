@@ -150,7 +150,8 @@ sc_pid() { # [ROOT]
 	local -A parent_of=()
 	for dir in /proc/[0-9]*; do
 		{ mapfile -d '' -t args <"$dir/cmdline"; } 2>/dev/null || continue
-		if [[ ${args[0]:-} == */storyclipfs && " ${args[*]} " == *" $root "* ]]; then
+		# Under a wrapper the program is one of its arguments.
+		if [[ " ${args[*]:0:12}" == *"/storyclipfs "* && " ${args[*]} " == *" $root "* ]]; then
 			parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$dir/status" 2>/dev/null) || continue
 			parent_of[${dir#/proc/}]=${parent:-0}
 		fi
@@ -174,7 +175,8 @@ sc_mount() { # [OPTIONS…]
 	for o; do
 		opts+=,$o
 	done
-	"$programs/storyclipfs" "$ROOT" "$MNT" -o "$opts" || fail "the mount did not start"
+	# SC_WRAP: a command to run the daemon under, as tests/valgrind does.
+	${SC_WRAP:-} "$programs/storyclipfs" "$ROOT" "$MNT" -o "$opts" || fail "the mount did not start"
 	daemon_pid=$(sc_pid) || fail "there is no daemon after the start"
 	[[ -f $MNT/health ]] || fail "the mount does not answer after the start"
 }
