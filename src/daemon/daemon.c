@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,6 +37,8 @@
 
 #define STORE_BUSY_MS    5000
 #define RELEASES_WAIT_MS 1000 /* for closes that are still on their way when the stop begins */
+#define GIVE_BACK_MS     20000
+#define GIVE_BACK_BYTES  (1 << 20)
 
 enum { EXIT_WELL = 0, EXIT_START = 1, EXIT_USAGE = 2 };
 
@@ -218,27 +221,44 @@ static void reopen_log(const struct daemon *d)
 		log_info("the log was opened anew by SIGHUP");
 }
 
+/* What the kernel has forgotten (a node for each name it knew) lies free in the heap, between what is still
+ * used: whole pages of it go back. Only when there is more of it than after the last time. */
+static void give_back_memory(size_t *free_bytes)
+{
+	size_t now = mallinfo2().fordblks;
+
+	if (now > *free_bytes + GIVE_BACK_BYTES)
+		malloc_trim(0);
+	if (now > *free_bytes + GIVE_BACK_BYTES || now < *free_bytes)
+		*free_bytes = now;
+}
+
 /* Until a signal, or until the mount is gone. The service manager's watchdog is fed while it
  * answers. */
 static void daemon_wait(struct daemon *d)
 {
-	struct timespec alive = {.tv_sec = d->notify.watchdog_ms / 1000,
-				 .tv_nsec = d->notify.watchdog_ms % 1000 * 1000000L};
+	int64_t every_ms = d->notify.watchdog_ms && d->notify.watchdog_ms < GIVE_BACK_MS
+				   ? d->notify.watchdog_ms
+				   : GIVE_BACK_MS;
+	struct timespec every = {.tv_sec = every_ms / 1000, .tv_nsec = every_ms % 1000 * 1000000L};
+	size_t free_bytes = 0;
 	sigset_t set;
 	int signal;
 
 	wait_set(&set);
 	while (!atomic_load(&d->is_loop_ended)) {
-		signal = d->notify.watchdog_ms ? sigtimedwait(&set, NULL, &alive)
-					       : sigwaitinfo(&set, NULL);
+		signal = sigtimedwait(&set, NULL, &every);
 		if (signal == SIGTERM || signal == SIGINT) {
 			log_info("stopping by SIG%s", sigabbrev_np(signal));
 			return;
 		}
 		if (signal == SIGHUP)
 			reopen_log(d);
-		if (signal < 0 && errno == EAGAIN && mount_answers(d) == 0)
+		if (signal >= 0 || errno != EAGAIN)
+			continue;
+		if (d->notify.watchdog_ms && mount_answers(d) == 0)
 			notify_socket_send(&d->notify, NOTIFY_ALIVE);
+		give_back_memory(&free_bytes);
 	}
 	if (d->loop_result < 0)
 		log_error_with(d->loop_result, "the mount's loop has ended");
