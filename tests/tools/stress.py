@@ -112,7 +112,7 @@ def request(c, upload):
     if c.rng.random() < 0.3:
         fields["idempotencyKey"] = "k%d" % c.rng.randrange(50)
     if c.rng.random() < 0.3:
-        fields["priority"] = c.rng.randrange(-20, 20)
+        fields["priority"] = c.rng.randrange(-1, 1)  # strict: what comes behind others may wait for ever
     if c.rng.random() < 0.2:
         fields["deleteUpload"] = True
     if c.rng.random() < 0.2:
@@ -178,7 +178,7 @@ def sidecars(c):
     path = "%s/%s.mp4" % (IN, c.name())
     order = ""
     if c.rng.random() < 0.7:
-        order = json.dumps({"clipDuration": 1, "jobId": c.name(), "priority": 5})
+        order = json.dumps({"clipDuration": 1, "jobId": c.name(), "priority": 1})
     steps = [lambda: write_upload(c, path), lambda: sidecar(c, path + ".process", order)]
     c.rng.shuffle(steps)
     for step in steps:
@@ -484,6 +484,11 @@ def stuck(pids, shared):
         if since > STUCK and os.path.exists("/proc/%d" % pid):
             with open("/proc/%d/wchan" % pid, encoding="ascii") as f:
                 print("%s (pid %d) hangs for %d s in %s" % (kind, pid, since, f.read()), flush=True)
+            for fd in os.scandir("/proc/%d/fd" % pid):
+                path = os.readlink(fd.path)
+                print("  it has %s open" % path, flush=True)
+                if path.endswith("/wait"):  # of a job that may be behind many others
+                    print(read(os.path.dirname(path) + "/status").decode(), flush=True)
             return True
     return False
 
