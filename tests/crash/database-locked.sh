@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Somebody holds the database: a request gets EIO and leaves no half job; what runs goes on.
+# Somebody holds the database: a request gets EIO and leaves no half job; what runs goes on; what is to be removed stays whole.
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 # shellcheck source=tests/lib/crash.sh
@@ -8,7 +8,7 @@
 
 crash_prepare
 hold_database() { # until fd 9 is closed
-	rm -f "$SC_TEST/held"
+	rm -f "$SC_TEST/held" "$SC_TEST/until"
 	mkfifo "$SC_TEST/until"
 	python3 - "$ROOT/database/storyclip.db" "$SC_TEST/held" "$SC_TEST/until" <<'END' &
 import sqlite3, sys
@@ -39,4 +39,15 @@ sc_done running
 eq "$(sql "SELECT COUNT(*) FROM jobs WHERE job_id='victim'")" 0 "rows of the refused request"
 crash_submit victim
 sc_done victim
+
+# ---- removing: told so, nothing of the job has gone, and it goes when the database is free again
+hold_database
+errno EIO rmdir "$MNT/jobs/victim"
+exists "$ROOT/outputs/victim/clip_001.mp4" "$MNT/jobs/victim/clips/clip_001.mp4"
+eq "$(status_of victim .status)" "done"
+exec 9>&-
+wait "$holder"
+rmdir "$MNT/jobs/victim"
+missing "$MNT/jobs/victim" "$ROOT/outputs/victim"
+eq "$(sql "SELECT COUNT(*) FROM jobs WHERE job_id='victim'")" 0 "rows of the removed job"
 crash_check

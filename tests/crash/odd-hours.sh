@@ -46,18 +46,38 @@ for by in $jumps; do
 	done
 done
 exists "$MNT/jobs/keep/clips/clip_001.mp4"
+
+# ---- a job is being removed: it goes, and its id can be used again at once
+for by in 3600 -315360000; do
+	hook_set remove-midway once-wait
+	rmdir "$MNT/jobs/clock1" &
+	remover=$!
+	hook_wait_reached remove-midway
+	jump "$by"
+	before=$(jq -r .watchdog.lastRun "$MNT/health")
+	sc_wait_for '[[ $(jq -r .watchdog.lastRun "$MNT/health") != "$before" ]]'
+	hook_go remove-midway
+	wait $remover || fail "clock1 could not be removed"
+	missing "$ROOT/outputs/clock1"
+	crash_submit clock1
+	sc_done clock1
+	times_rise clock1
+	jump 0
+done
 eq "$(jq .watchdog.stalled "$MNT/health")" 0 "jobs blamed"
 
 # ---- the daemon sleeps for longer than any job may
-hook_set cut-clip wait
-crash_submit slept
-hook_wait_reached cut-clip
-kill -STOP "$daemon_pid"
-wake=$(($(now_ms) + 3000))
-sc_wait_for "((\$(now_ms) > $wake))"
-hook_go cut-clip
-kill -CONT "$daemon_pid"
-sc_done slept
+for step in cut-clip publish-before-rename publish-after-rename; do
+	hook_set $step once-wait
+	crash_submit slept-$step
+	hook_wait_reached $step
+	kill -STOP "$daemon_pid"
+	wake=$(($(now_ms) + 3000))
+	sc_wait_for "((\$(now_ms) > $wake))"
+	hook_go $step
+	kill -CONT "$daemon_pid"
+	sc_done slept-$step
+done
 eq "$(jq .watchdog.stalled "$MNT/health")" 0 "jobs blamed"
 grep -q "Watchdog was itself stopped" "$LOG/daemon.log" || fail "the watchdog does not say that it slept"
 
