@@ -241,6 +241,7 @@ int notify_init(struct fs *fs)
 	notify->first = NULL;
 	notify->last = &notify->first;
 	notify->is_stopping = false;
+	notify->is_made = true;
 	r = thread_start(&notify->thread, "fuse-notify", notify_thread, fs);
 	notify->is_started = r == 0;
 	return r;
@@ -250,8 +251,8 @@ void notify_finish(struct fs *fs)
 {
 	struct notify *notify = &fs->notify;
 
-	if (!notify->last)
-		return; /* was never made */
+	if (!notify->is_made)
+		return;
 	if (notify->is_started) {
 		lock_acquire(&notify->lock);
 		notify->is_stopping = true;
@@ -263,7 +264,7 @@ void notify_finish(struct fs *fs)
 	cond_finish(&notify->wake);
 	cond_finish(&notify->told);
 	lock_finish(&notify->lock);
-	notify->last = NULL;
+	notify->is_made = false;
 }
 
 void notify_then_locked(struct notify *notify, struct notify_item *item)

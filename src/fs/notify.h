@@ -34,7 +34,7 @@ struct notify {
 	struct lock lock;
 	struct cond wake;
 	pthread_t thread;
-	bool is_started;
+	bool is_made, is_started;
 	/* protected by lock */
 	bool is_stopping;
 	bool is_detached; /* the kernel is told nothing more */
