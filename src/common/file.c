@@ -190,34 +190,51 @@ int file_sync_dir(int dir_fd)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+/* One directory of the path, and its name on disk. @return 1 when it was made, 0 when it was there */
+static int make_dir(const char *path, const char *parent, mode_t mode)
+{
+	auto_fd int parent_fd = -1;
+
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Whoever may make names in a directory need not be allowed to list it; then the name is as
+	 * safe as anybody else's there. */
+	if (parent_fd < 0)
+		return errno == EACCES ? 1 : -errno;
+	return fsync(parent_fd) < 0 ? -errno : 1;
+}
+
 int file_make_dirs(const char *path, mode_t mode)
 {
-	auto_free char *copy = strdup(path);
+	auto_free char *copy = strdup(path), *parent = strdup(*path == '/' ? "/" : ".");
+	struct stat st;
+	int r;
 
-	if (!copy)
+	if (!copy || !parent)
 		return -ENOMEM;
 	for (char *p = copy + 1; *p; p++) {
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return -errno;
+		r = make_dir(copy, parent, 0755);
+		if (r < 0)
+			return r;
+		free(parent);
+		parent = strdup(copy);
+		if (!parent)
+			return -ENOMEM;
 		*p = '/';
 	}
-	if (mkdir(copy, mode) == 0) {
-		/* mkdir obeys the umask; the mode asked for is meant. */
-		if (chmod(copy, mode) < 0)
-			return -errno;
-		return 0;
-	}
-	if (errno == EEXIST) {
-		struct stat st;
-
-		if (stat(copy, &st) < 0)
-			return -errno;
-		return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-	}
-	return -errno;
+	r = make_dir(copy, parent, mode);
+	if (r < 0)
+		return r;
+	/* mkdir obeys the umask; the mode asked for is meant. */
+	if (r > 0)
+		return chmod(copy, mode) < 0 ? -errno : 0;
+	if (stat(copy, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
 static int remove_tree_on(int dir_fd, const char *name, dev_t dev, unsigned int depth)

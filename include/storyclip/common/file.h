@@ -60,7 +60,10 @@ int file_write_back(int fd, int64_t size, void (*worked)(void *context, uint64_t
  */
 int file_sync_many(const int *fds, size_t n, void (*worked)(void *context, uint64_t files),
 		   void *context);
-/** mkdir and its missing parents; an existing directory is well and keeps its mode. */
+/**
+ * mkdir and its missing parents; an existing directory is well and keeps its mode. The names of those
+ * that were made are on disk when it returns.
+ */
 int file_make_dirs(const char *path, mode_t mode);
 
 /**
