@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "as_caller.h"
@@ -42,6 +43,7 @@ static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int
 	if (!file)
 		return -ENOMEM;
 	file->fd = take_fd(fd);
+	atomic_init(&file->is_append, (flags & O_APPEND) != 0);
 	file->node = node;
 	node_ref(fs, &node->node);
 	path = is_writable(flags) && node->type == S_IFREG ? inc_path(fs, node) : NULL;
@@ -261,22 +263,62 @@ void inc_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off
 	fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
+/* Bytes to the end of a file, wherever that is by now. @return how many, or a negative errno */
+static ssize_t write_to_end(int fd, struct fuse_bufvec *in)
+{
+	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
+	auto_free char *bytes = malloc(fuse_buf_size(in));
+	struct iovec piece = {.iov_base = bytes};
+	ssize_t n, done = 0;
+
+	if (!bytes)
+		return -ENOMEM;
+	out.buf[0].mem = bytes;
+	n = fuse_buf_copy(&out, in, 0);
+	if (n < 0)
+		return n;
+	for (piece.iov_len = (size_t)n; piece.iov_len; piece.iov_len -= (size_t)n) {
+		n = pwritev2(fd, &piece, 1, 0, RWF_APPEND);
+		if (n <= 0)
+			return done ? done : n < 0 ? -errno : -EIO;
+		piece.iov_base = (char *)piece.iov_base + n;
+		done += n;
+	}
+	return done;
+}
+
+static ssize_t write_at(struct inc_file *file, struct fuse_bufvec *in, off_t off)
+{
+	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
+
+	/* Through a descriptor opened to append pwrite(2) appends too. */
+	if (atomic_load(&file->is_append)) {
+		int flags = fcntl(file->fd, F_GETFL);
+
+		if (flags < 0 || fcntl(file->fd, F_SETFL, flags & ~O_APPEND) < 0)
+			return -errno;
+		atomic_store(&file->is_append, false);
+	}
+	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	out.buf[0].fd = file->fd;
+	out.buf[0].pos = off;
+	return fuse_buf_copy(&out, in, 0);
+}
+
 void inc_write(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_bufvec *in, off_t off,
 	       struct fuse_file_info *fi)
 {
-	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
-	int fd = inc_file_of(fi)->fd;
-	ssize_t n = inc_limit_write(fs, fd, off, fuse_buf_size(in));
+	struct inc_file *file = inc_file_of(fi);
+	/* A mapping's pages have their place, however the file was opened; and fcntl(2) changes how. */
+	bool is_append = (fi->flags & O_APPEND) && !fi->writepage;
+	ssize_t n = inc_limit_write(fs, file->fd, off, fuse_buf_size(in), is_append);
 
-	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	out.buf[0].fd = fd;
-	out.buf[0].pos = off;
 	if (n == 0) {
 		auto_as_writer bool is_writer = as_writer_enter(req);
 
-		n = fuse_buf_copy(&out, in, 0);
+		n = is_append ? write_to_end(file->fd, in) : write_at(file, in, off);
 	}
-	inc_sidecar_written(inc_file_of(fi)->sidecar);
+	inc_sidecar_written(file->sidecar);
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else

@@ -32,7 +32,7 @@ int inc_limit_size(const struct fs *fs, int fd, off_t size)
 	return check_end(limit_of(fs), fd, size);
 }
 
-int inc_limit_write(const struct fs *fs, int fd, off_t off, size_t len)
+int inc_limit_write(const struct fs *fs, int fd, off_t off, size_t len, bool is_append)
 {
 	int64_t limit = limit_of(fs);
 	struct stat st;
@@ -40,7 +40,7 @@ int inc_limit_write(const struct fs *fs, int fd, off_t off, size_t len)
 	if (!limit)
 		return 0;
 	/* Appended wherever the end is now, whatever the kernel took it for. */
-	if ((fcntl(fd, F_GETFL) & O_APPEND) && fstat(fd, &st) == 0)
+	if (is_append && fstat(fd, &st) == 0)
 		off = st.st_size;
 	return check_end(limit, fd, off + (off_t)len);
 }
@@ -64,5 +64,5 @@ int inc_limit_copy(const struct fs *fs, int fd, off_t off, size_t *len)
 	/* A caller gives more than there is and takes what it gets: up to the limit. */
 	if (limit && off < limit && (uint64_t)*len > (uint64_t)(limit - off))
 		*len = (size_t)(limit - off);
-	return inc_limit_write(fs, fd, off, *len);
+	return inc_limit_write(fs, fd, off, *len, false);
 }

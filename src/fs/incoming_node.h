@@ -32,6 +32,7 @@ struct inc_sidecar;
 struct inc_file {
 	int fd;
 	bool is_writable;
+	atomic_bool is_append; /* whether each write through fd goes to the end */
 	struct inc_node *node; /* a reference */
 	struct inc_sidecar *sidecar; /* owned; NULL: it is none, or not writable */
 	/* protected by fs.tree: incoming.writers */
@@ -84,7 +85,8 @@ int inc_check_frozen(struct fs *fs, const struct inc_node *node);
 
 /* How large a file may become (incoming_limit.c): 0 or -EFBIG. @param fd  the file's, any mode */
 int inc_limit_size(const struct fs *fs, int fd, off_t size);
-int inc_limit_write(const struct fs *fs, int fd, off_t off, size_t len);
+/** @param is_append  it goes to the end, wherever off lies */
+int inc_limit_write(const struct fs *fs, int fd, off_t off, size_t len, bool is_append);
 int inc_limit_fallocate(const struct fs *fs, int fd, int mode, off_t off, off_t len);
 /** @param len  made smaller when the limit lies within */
 int inc_limit_copy(const struct fs *fs, int fd, off_t off, size_t *len);

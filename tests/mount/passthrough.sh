@@ -39,9 +39,10 @@ counted() { # COMMAND…: it opens files, and those by passthrough where there i
 	fi
 }
 
-for part in writes truncate append mmap rename mixed; do
+for part in writes truncate append placed mmap rename mixed; do
 	counted python3 "$tool" $part "$in" "$back"
 done
+[[ $expected == true ]] || python3 "$tool" cleared "$in" "$back"
 
 inplace() {
 	(cat "$src" && echo more) >"$SC_TEST/changed.mp4"

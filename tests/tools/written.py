@@ -8,6 +8,7 @@ Each part writes in INCOMING and compares what stat and read say there with what
 the file in BACKING, the directory behind.
 """
 import errno
+import fcntl
 import mmap
 import os
 import sys
@@ -96,6 +97,41 @@ def append():
     for who in (b"a", b"b"):
         check("lines of one appender", [line for line in got if line[:1] == who],
               [who * 20 + b"%05d" % i for i in range(lines)])
+
+
+def placed():
+    """Whether bytes go to their place or to the end is asked with each write, not with the open."""
+    with open(path, "wb") as f:
+        f.write(b"0123456789")
+    fd = os.open(path, os.O_RDWR | os.O_APPEND)
+    with mmap.mmap(fd, 10) as m:
+        m[0:3] = b"abc"
+        m.flush()
+        check("a map of what was opened to append", (same("mapped"), read()), (10, b"abc3456789"))
+        os.write(fd, b"end")
+        m[3:6] = b"def"
+    os.close(fd)
+    wait_same("appended and unmapped")
+    check("appended and mapped", read(), b"abcdef6789end")
+    fd = os.open(path, os.O_RDWR)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    os.write(fd, b"more")
+    os.close(fd)
+    check("O_APPEND set after the open", (same("set"), read()), (17, b"abcdef6789endmore"))
+
+
+def cleared():
+    """Not with passthrough: there the kernel goes by the open."""
+    with open(path, "wb") as f:
+        f.write(b"0123456789")
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    os.write(fd, b"end")
+    fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+    os.pwrite(fd, b"XY", 1)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    os.write(fd, b"!")
+    os.close(fd)
+    check("O_APPEND cleared and set", (same("cleared"), read()), (14, b"0XY3456789end!"))
 
 
 def mmaped():
@@ -207,4 +243,4 @@ def mixed():
 
 
 {"writes": writes, "truncate": truncate, "append": append, "mmap": mmaped, "rename": rename,
- "mixed": mixed, "kept": kept}[part]()
+ "mixed": mixed, "kept": kept, "placed": placed, "cleared": cleared}[part]()
