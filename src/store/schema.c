@@ -10,6 +10,14 @@
 #include "db.h"
 #include "storyclip/common/log.h"
 
+/* Of step 7. Requests beside uploads, and the answers to them, have rows as well, but are no uploads. */
+#define IS_UPLOAD(path) path " NOT GLOB '*.process' AND " path " NOT GLOB '*.process.error'"
+#define COUNT_NEW_UPLOAD                                                                           \
+	" INSERT INTO upload_counts VALUES (NEW.state, 1, NEW.size)"                               \
+	" ON CONFLICT (state) DO UPDATE SET n=n+1, bytes=bytes+excluded.bytes;"
+#define UNCOUNT_OLD_UPLOAD                                                                         \
+	" UPDATE upload_counts SET n=n-1, bytes=bytes-OLD.size WHERE state=OLD.state;"
+
 /*
  * Names of columns that people query are those of INTERFACE.md, "The database". There is no CHECK
  * on status: somebody may write any word into it, and is understood (engine/external.c).
@@ -128,6 +136,20 @@ static const char *const migrations[] = {
 	"CREATE INDEX jobs_by_status ON jobs (status, cookie, job_id);",
 	/* 6: by age */
 	"CREATE INDEX jobs_by_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;",
+	/* 7: requests beside uploads are not counted as uploads */
+	"DROP TRIGGER uploads_counted_in; DROP TRIGGER uploads_counted_out;"
+	"DROP TRIGGER uploads_counted_over;"
+	"DELETE FROM upload_counts;"
+	"INSERT INTO upload_counts SELECT state, count(*), sum(size) FROM uploads"
+	" WHERE " IS_UPLOAD("path") " GROUP BY state;"
+	"CREATE TRIGGER uploads_counted_in AFTER INSERT ON uploads"
+	" WHEN " IS_UPLOAD("NEW.path") " BEGIN" COUNT_NEW_UPLOAD " END;"
+	"CREATE TRIGGER uploads_counted_out AFTER DELETE ON uploads"
+	" WHEN " IS_UPLOAD("OLD.path") " BEGIN" UNCOUNT_OLD_UPLOAD " END;"
+	"CREATE TRIGGER uploads_counted_from AFTER UPDATE OF path, state, size ON uploads"
+	" WHEN " IS_UPLOAD("OLD.path") " BEGIN" UNCOUNT_OLD_UPLOAD " END;"
+	"CREATE TRIGGER uploads_counted_to AFTER UPDATE OF path, state, size ON uploads"
+	" WHEN " IS_UPLOAD("NEW.path") " BEGIN" COUNT_NEW_UPLOAD " END;",
 };
 
 int schema_check_owner(struct db *db, const char *path, struct error *e)

@@ -607,7 +607,7 @@ static void test_from_version_1(void)
 
 	CHECK(by_hand(path, store_v1) >= 0);
 	store = must_open(path);
-	CHECK_INT(ask(path, "PRAGMA user_version"), 6);
+	CHECK_INT(ask(path, "PRAGMA user_version"), 7);
 	CHECK_INT(ask(path, "SELECT sum(n) FROM job_counts"), 2);
 	CHECK_INT(ask(path, "SELECT n FROM upload_counts"), 1);
 	CHECK_INT(store_job_get(store, "old", &job), 0);

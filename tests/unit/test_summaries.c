@@ -134,11 +134,24 @@ static void put(struct store *store, const char *name, int64_t size, enum upload
 	CHECK_INT(store_uploads_apply(store, &change, 1, false), 0);
 }
 
+static void check_complete(struct store *store, int n, int bytes)
+{
+	struct store_counts counts;
+
+	CHECK_INT(store_counts(store, &counts), 0);
+	CHECK_INT(counts.uploads[UPLOAD_COMPLETE], n);
+	CHECK_INT(counts.upload_bytes[UPLOAD_COMPLETE], bytes);
+}
+
 static void test_uploads(struct store *store)
 {
 	struct upload_change gone = {.kind = UPLOAD_DELETE, .row.path = "x/b.mp4"};
 	static const struct upload_change moved = {.kind = UPLOAD_RENAME, .row.path = "x",
 						   .new_path = "y"};
+	static const struct upload_change to_upload = {.kind = UPLOAD_RENAME, .row.path = "a.mp4.process",
+						       .new_path = "d.mp4"};
+	static const struct upload_change to_request = {.kind = UPLOAD_RENAME, .row.path = "d.mp4",
+							.new_path = "a.mp4.process"};
 	struct upload_summary uploads[4];
 	struct store_counts counts;
 	int n;
@@ -171,6 +184,12 @@ static void test_uploads(struct store *store)
 	CHECK_INT(store_uploads_newest(store, uploads, 1), 1);
 	CHECK_STR(uploads[0].path, "y/b.mp4");
 	free(uploads[0].path);
+	check_complete(store, 2, 130);
+	put(store, "a.mp4.process", 9, UPLOAD_COMPLETE, 10);
+	CHECK_INT(store_uploads_apply(store, &to_upload, 1, false), 0);
+	check_complete(store, 3, 139);
+	CHECK_INT(store_uploads_apply(store, &to_request, 1, false), 0);
+	check_complete(store, 2, 130);
 	gone.row.path = "a.mp4.process";
 	CHECK_INT(store_uploads_apply(store, &gone, 1, false), 0);
 	gone.row.path = "a.mp4.process.error";
