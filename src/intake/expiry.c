@@ -44,8 +44,23 @@ static bool look(const struct registry_deps *deps, const char *path, struct stat
 	       fstat(fd, ret) == 0 && S_ISREG(ret->st_mode);
 }
 
+/* @param r  what removing an old one came to */
+static void tell(struct expiry *expiry, const char *path, int r)
+{
+	if (r == 0)
+		log_info("upload '%s' was removed, as upload_retention says", path);
+	else if (r == -EOPNOTSUPP && !expiry->has_told_foreign)
+		log_warning("upload '%s' is old but stays, as do others like it: it cannot be moved aside "
+			    "(on a file system mounted inside incoming/, or without RENAME_NOREPLACE)",
+			    path);
+	else if (r != -EOPNOTSUPP && r != -EBUSY && r != -ENOENT)
+		log_error_with(r, "removing upload '%s', as it is old", path);
+	expiry->has_told_foreign |= r == -EOPNOTSUPP;
+}
+
 /* @return whether it was removed */
-static bool expire_one(const struct registry_deps *deps, const struct upload_age_row *row)
+static bool expire_one(struct expiry *expiry, const struct registry_deps *deps,
+		       const struct upload_age_row *row)
 {
 	struct engine *engine = deps->intake->engine;
 	struct stat st;
@@ -58,11 +73,9 @@ static bool expire_one(const struct registry_deps *deps, const struct upload_age
 	    uploads_has_writer(deps->uploads, st.st_dev, st.st_ino))
 		return false;
 	r = engine_expire_upload(engine, row->path, &st);
-	if (r < 0 && r != -EBUSY && r != -ENOENT)
-		log_error_with(r, "removing upload '%s', as it is old", row->path);
+	tell(expiry, row->path, r);
 	if (r < 0)
 		return false;
-	log_info("upload '%s' was removed, as upload_retention says", row->path);
 	uploads_unlinked(deps->uploads, row->path);
 	/* Uploaded anew in this moment: its row comes behind the one that was just taken away. */
 	if (look(deps, row->path, &st))
@@ -92,7 +105,7 @@ bool expiry_turn(struct expiry *expiry, const struct registry_deps *deps)
 				expiry->after_path ? expiry->after_path : "",
 				clock_wall_ms(deps->intake->clock) - keep_ms, rows, BATCH);
 	for (int i = 0; i < n; i++) {
-		expire_one(deps, &rows[i]);
+		expire_one(expiry, deps, &rows[i]);
 		free(expiry->after_path);
 		expiry->after_at = rows[i].created_at;
 		expiry->after_path = rows[i].path;

@@ -10,6 +10,7 @@ struct expiry {
 	bool is_under_way;
 	int64_t after_at; /* of the last one looked at */
 	char *after_path; /* owned */
+	bool has_told_foreign; /* that some lie where they cannot be removed */
 };
 
 void expiry_finish(struct expiry *expiry);

@@ -88,3 +88,19 @@ sc_umount
 sc_mount "upload_retention=$upload_retention"
 eq "$(find "$ROOT/tmp/uploads/.storyclip-hold" -mindepth 1)" ""
 sc_umount
+
+# where an upload cannot be moved aside it stays, which is told once
+mkdir "$ROOT/tmp/uploads/inner"
+mount -t tmpfs none "$ROOT/tmp/uploads/inner" 2>/dev/null || exit 0
+trap 'umount -l "$ROOT/tmp/uploads/inner"' EXIT
+sc_mount upload_retention=1s
+upload short.mp4 outer.mp4
+upload short.mp4 inner/one.mp4
+upload short.mp4 inner/two.mp4
+sc_wait_for '[[ $(sc_log) == *"is old but stays"* ]]'
+upload short.mp4 later.mp4
+sc_wait_for '[[ ! -e $MNT/incoming/outer.mp4 && ! -e $MNT/incoming/later.mp4 ]]'
+eq "$(sc_log | grep -c "upload 'inner/")" 1 "lines about uploads that stay"
+exists "$MNT/incoming/inner/one.mp4"
+exists "$MNT/incoming/inner/two.mp4"
+sc_umount
