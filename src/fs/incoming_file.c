@@ -176,6 +176,17 @@ static int open_node(struct fs *fs, fuse_req_t req, struct inc_node *node, int f
 	return r;
 }
 
+/* O_TRUNC works with O_RDONLY, too: nobody writes, and yet it is another upload. */
+static void tell_truncated(struct fs *fs, struct inc_node *node, int fd)
+{
+	auto_free char *path = inc_path(fs, node);
+
+	if (!path)
+		return;
+	intake_writer_opened(fs->intake, node->dev, node->ino, path);
+	intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
+}
+
 void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
 	struct inc_file *file;
@@ -189,6 +200,8 @@ void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file
 	r = open_node(fs, req, inc_of(node), fi->flags, &fd);
 	if (r == 0)
 		r = file_create(fs, req, inc_of(node), &fd, fi->flags, &file);
+	if (r == 0 && may_change && !is_writable(fi->flags))
+		tell_truncated(fs, inc_of(node), file->fd);
 	if (may_change)
 		intake_opening_end(fs->intake, &opening);
 	if (r < 0)

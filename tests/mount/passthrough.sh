@@ -65,6 +65,10 @@ exec 4>&-
 sc_wait_for "[[ \$(sql \"SELECT state||size FROM uploads WHERE path='slow.mp4'\") == complete$(stat -c %s "$src") ]]"
 sc_done "$id"
 
+# who truncates by an open for reading changes it as well
+python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_TRUNC)' "$in/slow.mp4"
+sc_wait_for "[[ \$(sql \"SELECT state||size FROM uploads WHERE path='slow.mp4'\") == complete0 ]]"
+
 # a mapping that outlives its descriptor is a writer too
 coproc KEPT { python3 "$tool" kept "$in" "$back"; }
 # shellcheck disable=SC2153 # coproc sets it
