@@ -204,9 +204,10 @@ static void by_status_readdir(struct fs *fs, fuse_req_t req, struct node *dir, s
 	}
 	if (off < 2)
 		listing_add_dots(&l, dir, off);
-	for (int state = off < 2 ? 0 : (int)off - 2; state < JOB_STATE_COUNT && !l.is_full; state++)
+	/* As wide as off: anybody can seek anywhere. */
+	for (off_t state = off < 2 ? 0 : off - 2; state < JOB_STATE_COUNT && !l.is_full; state++)
 		listing_add(&l, job_state_name((enum job_state)state),
-			    status_ino(dir, (enum job_state)state, NULL), S_IFDIR, (off_t)state + 3);
+			    status_ino(dir, (enum job_state)state, NULL), S_IFDIR, state + 3);
 	listing_reply(&l);
 }
 

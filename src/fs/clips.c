@@ -3,6 +3,7 @@
 #include "clips.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,7 +280,7 @@ static int clips_page(struct listing *l, struct node *dir, int64_t after, void *
 {
 	struct job_dir *job = job_of(dir);
 
-	if (atomic_load(&job->is_removed))
+	if (atomic_load(&job->is_removed) || after > UINT_MAX)
 		return 0;
 	return engine_clips_page(l->fs->engine, job->id, (unsigned int)after, rows, n);
 }

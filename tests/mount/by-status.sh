@@ -42,6 +42,11 @@ sh_errno EPERM "mkdir '$MNT/by-status/done/x'"
 rm -r "$MNT/jobs/a"
 eq "$(names "done")" c
 
+# Whoever opens a directory may seek anywhere in it.
+for dir in . by-status by-status/done by-upload jobs jobs/c jobs/c/clips; do
+	python3 "$SC_TESTS/tools/listing.py" --far "$MNT/$dir"
+done
+
 # A listing of many pages, none twice, none left out.
 sql "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<3000)
 	INSERT INTO jobs (job_id, upload_id, owner_uid, owner_gid, status, progress, attempt, failures,

@@ -7,6 +7,7 @@
 COMMAND is run when a third is read. Prints how many names there were before and after it; fails when a
 name came twice or out of the order of cookies, or when a cookie leads somewhere else in another open.
 Names that COMMAND brings or takes away are the caller's to compare: --names writes them all to a file.
+With --far only: from places far behind the end nothing is read.
 """
 import argparse
 import ctypes
@@ -42,11 +43,19 @@ def read_all(fd):
 parser = argparse.ArgumentParser()
 parser.add_argument("--names")
 parser.add_argument("--third", type=int, default=0, help="run COMMAND after so many entries")
+parser.add_argument("--far", action="store_true")
 parser.add_argument("dir")
 parser.add_argument("command", nargs="*")
 args = parser.parse_args()
 
 fd = os.open(args.dir, os.O_RDONLY | os.O_DIRECTORY)
+if args.far:
+    for off in (2**31, 2**31 + 2, 2**32, 2**32 + 2, 2**62, 2**63 - 1):
+        os.lseek(fd, off, os.SEEK_SET)
+        found = list(getdents(fd))
+        if found:
+            sys.exit("%s: %s at %d" % (args.dir, found[0], off))
+    sys.exit()
 entries = []
 for entry in read_all(fd):
     entries.append(entry)
