@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Readers against jobs that change as fast as they can, on two mounts at once: no text is stale, mixed
 # or cut, by whichever way it is read. The changes are a worker's numbered reports, through the real pipe
-# and engine. SC_READS=10000000 SC_SLOW=10 reads so often (tests/bench/status.sh does it).
+# and engine. SC_READS=10000000 SC_SLOW=10 reads so often (tests/bench/status.sh does it), SC_READERS=N at once.
 # timeout: 300
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
@@ -35,7 +35,7 @@ start
 # somebody lists all of it meanwhile, and reads progress
 (while ls -laR "$MNT/jobs" "${second[1]}/jobs" && cat "$MNT"/jobs/*/progress; do :; done >"$SC_TEST/listed") &
 lister=$!
-"$SC_TOOLS/fs_reader" --reads "$reads" --versions "$versions" \
+"$SC_TOOLS/fs_reader" --reads "$reads" --versions "$versions" --readers "${SC_READERS:-4}" \
 	--reports $STORYCLIP_TEST_REPORTS --seconds $((240 * SC_SLOW)) "${files[@]}"
 kill $lister
 wait $lister || :
