@@ -42,6 +42,7 @@ struct filler {
 	size_t n_active;
 	struct filling *waiting; /* owned; decided, its first packet has not come */
 	size_t n_decided;        /* cuts that were made a filling */
+	size_t n_done;           /* clips that are complete */
 	bool is_looking; /* scans look into the streams, as the index's did */
 	bool is_other;   /* this one gave other packets than the index's */
 };
@@ -177,6 +178,7 @@ static int finish_complete(struct filler *f)
 		if (r < 0)
 			return r;
 		filling_free(f, filling);
+		f->n_done++;
 		f->n_active--;
 		memmove(f->active, f->active + 1, f->n_active * sizeof(f->active[0]));
 	}
@@ -192,12 +194,15 @@ static struct packet_layout layout_of(const struct filler *f)
 	return f->is_looking ? (struct packet_layout){0} : f->source->index->layout;
 }
 
-/* One scan; ends when no clip can gain anything from what is left of it, or at a packet that is_other. */
+/*
+ * One scan; ends when no clip can gain anything from what is left of it, or at a packet that is_other.
+ * So is all of one that has made no clip: the packets that they begin with were not among its own.
+ */
 static int scan_once(struct filler *f)
 {
 	auto_of(packet_reader) struct packet_reader *reader = NULL;
 	const struct packet_layout layout = layout_of(f);
-	size_t decided = f->n_decided - (f->waiting ? 1 : 0), number = 0;
+	size_t n_done = f->n_done, number = 0;
 	int64_t offset = 0;
 	int r = packet_reader_open_again(f->source->fd, &layout, f->source->listener, f->e, &reader);
 
@@ -215,11 +220,10 @@ static int scan_once(struct filler *f)
 			return r;
 		offset += packet_step(packet);
 		if (!f->n_active && (!f->waiting || f->waiting->first_offset < offset))
-			return 0;
+			break;
 	}
-	f->is_other = r == 0 &&
-		      (f->n_active || f->n_decided - (f->waiting ? 1 : 0) == decided);
-	return r;
+	f->is_other = r >= 0 && (f->n_active || f->n_done == n_done);
+	return r < 0 ? r : 0;
 }
 
 /*
