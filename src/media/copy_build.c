@@ -414,8 +414,12 @@ static int build_part(const struct index_track *t, const struct copy_cut *cut, b
 	if (own.start >= own.end)
 		return -ENODATA;
 	/* These are not proven (prove.h), and rare. */
-	if (!own.has_head && !index_is_clean(t, copy_first_sample(t, &own)))
-		copy_move_to_clean(t, &own);
+	if (!index_is_clean(t, copy_first_sample(t, &own))) {
+		if (own.has_head)
+			own.needs_idr = true;
+		else
+			copy_move_to_clean(t, &own);
+	}
 	clip->hidden_tail_us = 0; /* the last part's is the clip's */
 	r = build_video(t, &own, &part->track, &part->out, clip);
 	if (!is_first)

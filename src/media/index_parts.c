@@ -119,7 +119,7 @@ static struct stretch sound_stretch(const struct index_track *media, int64_t sta
 }
 
 /* From the keyframe before the first frame, and the three before it, which recovery points and open
- * groups may need, to behind the last frame in decode order. */
+ * groups may need, to behind the last frame in decode order. Bare I pictures are no keyframes here. */
 static struct stretch picture_stretch(const struct index_track *media, int64_t start, int64_t end)
 {
 	struct stretch s = {0, media->n_samples};
@@ -130,7 +130,7 @@ static struct stretch picture_stretch(const struct index_track *media, int64_t s
 	for (size_t i = decoded_from(media, start + media->max_lag + 1); i-- > 0 && n_keys < 4;)
 		if (media->samples[i].is_sync && media->samples[i].pts <= start) {
 			s.first = i;
-			n_keys++;
+			n_keys += !index_is_bare(media, i);
 		}
 	if (n_keys < 4)
 		s.first = 0;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Sources with edit lists of their own: one that begins between two frames, one behind nothing, several.
-# timeout: 300
+# timeout: 420
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
@@ -32,7 +32,7 @@ cut_parts() { # MODE MEDIUM SECONDS [OPTIONS-OF-THE-COMPARISON…]
 	compare_clips "$(media "edit-$2.ref.mov")" "$MNT/jobs/$id/clips" --mode "$1" --status "$MNT/jobs/$id/status" \
 		--reference --whole "${@:4}" || fail "$id: the clips are not what the edit list presents"
 }
-for name in seam three pause halves speed; do
+for name in seam three pause halves marked speed; do
 	upload edit-$name.mp4
 done
 for mode in exact smart keyframe; do
@@ -41,6 +41,8 @@ for mode in exact smart keyframe; do
 	cut_parts $mode three 0.7
 	# Clips across the sound's pauses end in silence, which has no samples.
 	cut_parts $mode pause 0.7 --seams 0.64,1.28
+	# Nor does decoding begin at I pictures that are only called keyframes.
+	cut_parts $mode marked 0.7 --seams 2,3
 done
 cut_parts smart halves 0.7
 cut_parts exact three 10
