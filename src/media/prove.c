@@ -33,6 +33,7 @@ struct prover {
 	const struct index_track *track;
 	struct copy_selection picture; /* the picture alone */
 	struct prove_store *store;     /* owned; NULL: the bytes lie in the source */
+	size_t low; /* of the clip in turn: lowest_sample() */
 	struct error *e;
 	/* What begins at this sample is right from this time on. */
 	bool has_good;
@@ -124,7 +125,7 @@ static size_t reference_sync(const struct index_track *t, size_t first, unsigned
 	return sync;
 }
 
-/* The first sample that a proof of a clip from here on may touch, all tries together. */
+/* The first sample that a proof of a clip which was to begin here may touch, all tries together. */
 static size_t lowest_sample(const struct index_track *t, size_t first)
 {
 	size_t sync = walk_back(t, sync_of_sample(t, first), (size_t)STEP_BACK * STEP_TRIES + 1, false);
@@ -206,7 +207,7 @@ static int prove(struct prover *p, const struct copy_cut *cut, bool *ret, size_t
 	run.n = count_samples(t, copied, frames[n_frames - 1].pts);
 	end = (size_t)copied->numbers[run.n - 1] + 1;
 	end = end + DELAY_SAMPLES < t->n_samples ? end + DELAY_SAMPLES : t->n_samples;
-	r = p->store ? prove_store_fill(p->store, lowest_sample(t, *ret_first), end, p->e) : 0;
+	r = p->store ? prove_store_fill(p->store, p->low, end, p->e) : 0;
 	if (r == 0)
 		r = compare(p, &run, frames, n_frames, end, ret);
 	if (r == 0 && *ret) {
@@ -300,8 +301,10 @@ static int prove_cut(struct prover *p, struct copy_cut *cut, unsigned int number
 	const size_t guessed = copy_first_sample(t, cut);
 	struct copy_cut found = *cut;
 	bool is_right;
-	int r = find_right(p, &found, &is_right);
+	int r;
 
+	p->low = lowest_sample(t, guessed);
+	r = find_right(p, &found, &is_right);
 	if (r == 0 && !is_right) {
 		found = *cut;
 		r = give_up(p, &found, number, guessed);

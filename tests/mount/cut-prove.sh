@@ -62,5 +62,19 @@ END
 cut refresh.mp4 exact '"clipDuration":2.3'
 compare refresh.mp4 exact
 lacks "$(cat "$MNT/jobs/$id/log")" "decoding cannot begin"
+# and where they are not, clips begin earlier
+for name in lying.mp4 lying.ts; do
+	upload $name
+	cut $name exact '"clipDuration":1.3'
+	compare $name exact
+	eq "$(methods)" "$(printf 'copy%.0s ' {1..18})copy"
+	contains "$(cat "$MNT/jobs/$id/log")" "clip 3: decoding cannot begin at its keyframe (frame at 2.400000 s); it begins at an earlier one (frame at 0.000000 s)"
+done
+# All of a broadcast stream's proofs take one scan of it, beside those of the index and of the cut.
+mkdir "$SC_TEST/scans"
+src=$(media lying.ts)
+"$SC_TOOLS/cut_tool" "$src" "$SC_TEST/scans" exact 1.3 100 layout=true >/dev/null 2>"$SC_TEST/scans.err"
+read_bytes=$(jq -s 'last.read' < <(grep '^{"read"' "$SC_TEST/scans.err"))
+((read_bytes < 8 * $(stat -c %s "$src"))) || fail "proofs read $read_bytes bytes"
 check_invariants
 sc_umount
