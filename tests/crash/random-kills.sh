@@ -42,23 +42,26 @@ clients() { # ROUND
 }
 
 check_round() { # ROUND
-	local id state file
-	for id in "$SC_TEST"/told/r*; do
-		[[ -e $id && $id != *.removed ]] || continue
-		id=${id##*/}
-		[[ ! -e $SC_TEST/told/$id.removed ]] || continue
-		state=$(sql "SELECT status FROM jobs WHERE job_id='$id'")
-		[[ -n $state ]] || fail "round $1 of seed $seed: job $id was accepted and is lost"
-	done
+	local lost
+	find "$SC_TEST/told" -name 'r*' ! -name '*.removed' -printf '%f\n' | sort >"$SC_TEST/told.ids"
+	find "$SC_TEST/told" -name 'r*.removed' -printf '%f\n' | sed 's/\.removed$//' | sort >"$SC_TEST/removed.ids"
+	sql 'SELECT job_id FROM jobs' | sort >"$SC_TEST/known.ids"
+	lost=$(comm -23 "$SC_TEST/told.ids" "$SC_TEST/removed.ids" | comm -23 - "$SC_TEST/known.ids")
+	eq "$lost" "" "round $1 of seed $seed: jobs that were accepted and are lost"
 	# Every job ends, each as it may.
 	sc_wait_for '[[ $(sql "SELECT COUNT(*) FROM jobs WHERE status IN ('\''queued'\'','\''running'\'')") == 0 ]]' 60
 	eq "$(sql "SELECT job_id||' '||status||' '||error_msg FROM jobs WHERE status='failed' AND error_code NOT IN ('UPLOAD_INCOMPLETE','UPLOAD_CHANGED')")" \
 		"" "round $1 of seed $seed: jobs that failed"
 	eq "$(sql 'SELECT COUNT(*) FROM jobs WHERE failures > 0 AND status='\''done'\''')" 0 "the daemon's end is nobody's failure"
-	# An upload that is called complete has all its bytes.
+	# An upload that is called complete has all its bytes: those of the last rounds here, all at the end.
+	check_uploads "AND CAST(substr(path, 2) AS INTEGER) > $1 - 3" "round $1"
+}
+
+check_uploads() { # WHICH WHEN
+	local file
 	while read -r file; do
-		eq "$(sha256sum <"$ROOT/tmp/uploads/$file")" "$short_sum" "round $1 of seed $seed: upload $file"
-	done < <(sql "SELECT path FROM uploads WHERE state='complete' AND path LIKE 'r%'")
+		eq "$(sha256sum <"$ROOT/tmp/uploads/$file")" "$short_sum" "$2 of seed $seed: upload $file"
+	done < <(sql "SELECT path FROM uploads WHERE state='complete' AND path LIKE 'r%' $1")
 }
 
 for ((round = from; round < from + kills; round++)); do
@@ -84,6 +87,7 @@ done
 sc_mount "$options"
 check_round "$((from + rounds - 1))"
 sc_wait_for '[[ $(sql "SELECT COUNT(*) FROM uploads WHERE state='\''open'\''") == 0 ]]'
+check_uploads "" "the end"
 # One source and one request: the clips of all jobs are the same bytes, so that of some must be decoded.
 for n in 001 002 003 004 005; do
 	eq "$(find "$ROOT/outputs" -name "clip_$n.mp4" -exec sha256sum {} + | cut -d' ' -f1 | sort -u | wc -l)" 1 "different clips $n"
