@@ -353,11 +353,13 @@ static int add_samples(struct build *b, const struct mp4_track *t, struct index_
 	r = look_at_keyframes(b, t, track);
 	if (r < 0)
 		return r;
-	if (!has_several_edits(t))
+	if (!has_several_edits(t)) {
 		r = complete_part(b, t, track, samples, &parts[0]);
-	else
-		r = index_parts_complete(track, samples, parts, n_parts, b->samples_left + n,
+	} else {
+		b->samples_left += n; /* the parts' own take their place */
+		r = index_parts_complete(track, samples, parts, n_parts, &b->samples_left,
 					 b->listener);
+	}
 	if (r == -E2BIG)
 		return error_set(b->e, SC_LIMIT_EXCEEDED,
 				 "the edit list of stream %u presents more than %d samples",

@@ -28,6 +28,10 @@ static int64_t bounded(uint64_t ticks)
  * errors do not add up. */
 static int64_t track_ticks(const struct mp4_file *file, const struct mp4_track *t, uint64_t ticks)
 {
+	/* Only then can the result be out of bounds. */
+	if (t->timescale > file->timescale && file->timescale &&
+	    (uint64_t)bounded(ticks) / file->timescale >= INT64_MAX / 4 / t->timescale)
+		return INT64_MAX / 4;
 	return file->timescale ? index_rescale(bounded(ticks), t->timescale, file->timescale) : 0;
 }
 
@@ -169,7 +173,7 @@ static const struct media_listener deaf;
 /* The samples of one part behind those of the ones before it. */
 static int add_part(struct index_track *track, const struct index_track *media,
 		    const struct mp4_sample *samples, const struct edit_part *edit,
-		    size_t max_samples, const struct media_listener *listener)
+		    size_t *samples_left, const struct media_listener *listener)
 {
 	int64_t end = edit->duration == INT64_MAX ? INT64_MAX : edit->media_time + edit->duration;
 	int64_t shift = edit->delay - edit->media_time, last = INT64_MIN, last_ticks = 0;
@@ -180,8 +184,9 @@ static int add_part(struct index_track *track, const struct index_track *media,
 
 	if (!n)
 		return -ENODATA;
-	if (n > max_samples - track->n_samples)
+	if (n > *samples_left)
 		return -E2BIG;
+	*samples_left -= n; /* also where nothing comes of them: it is work all the same */
 	*part = like(track);
 	/* A place for now: the array may still move. */
 	part->samples = malloc(n * sizeof(*part->samples));
@@ -289,7 +294,7 @@ static int join_shown(struct index_track *track)
 }
 
 int index_parts_complete(struct index_track *track, const struct mp4_sample *samples,
-			 const struct edit_part *parts, size_t n_parts, size_t max_samples,
+			 const struct edit_part *parts, size_t n_parts, size_t *samples_left,
 			 const struct media_listener *listener)
 {
 	struct index_track media = *track;
@@ -306,7 +311,7 @@ int index_parts_complete(struct index_track *track, const struct mp4_sample *sam
 	if (!track->parts)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_parts && r == 0; i++) {
-		r = add_part(track, &media, samples, &parts[i], max_samples, listener);
+		r = add_part(track, &media, samples, &parts[i], samples_left, listener);
 		if (r == -ENODATA) { /* beyond the media's end */
 			free(track->parts[track->n_parts].samples);
 			release_part(&track->parts[track->n_parts]);

@@ -39,11 +39,12 @@ int edit_parts_read(const struct mp4_file *file, const struct mp4_track *t, stru
  * index_track_complete().
  *
  * @param samples    the same samples with their durations
- * @param max_samples  -E2BIG beyond: parts may show the same samples many times
+ * @param samples_left  -E2BIG beyond: parts may show the same samples many times; what they take is
+ *                      taken off
  * @return 0, -ENOMEM, -ENODATA (nothing is presented), -E2BIG
  */
 int index_parts_complete(struct index_track *track, const struct mp4_sample *samples,
-			 const struct edit_part *parts, size_t n_parts, size_t max_samples,
+			 const struct edit_part *parts, size_t n_parts, size_t *samples_left,
 			 const struct media_listener *listener);
 
 /** The first part that ends behind a presented time; n_parts: none. */
