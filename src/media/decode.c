@@ -6,6 +6,8 @@
 
 #include <libavutil/avstring.h>
 
+#include "index_parts.h"
+
 /* Decoding is often faster than the seek, its retries, and the packets that it reads twice. */
 #define FAR_US 10000000
 /* Where to try next when a seek ended behind the time: so much earlier. Then from the start. */
@@ -13,6 +15,9 @@ static const int64_t seek_steps_us[] = {0, 2000000, 15000000};
 
 /* So many packets in a row that give no frame are the end of what can be decoded. */
 #define REFUSED_MAX 100000
+
+/* Decoders of sound find their way within it: Opus 80 ms, MP3 100. */
+#define SOUND_PREROLL_US 200000
 
 /* Containers whose index names true keyframes. In others (transport streams) a seek lands anywhere
  * and the first frames are then broken. */
@@ -32,6 +37,11 @@ static __int128 presented_times(const struct decoder *d, int64_t pts, __int128 *
 	zero -= d->track->snapped;
 	*ret_unit = (__int128)tb.den * timescale;
 	return (__int128)pts * tb.num * timescale - (__int128)zero * tb.den;
+}
+
+const struct index_track *decoder_part(const struct decoder *d)
+{
+	return d->track->n_parts ? &d->track->parts[d->place] : d->track;
 }
 
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us)
@@ -216,13 +226,18 @@ static int64_t time_of(const struct decoder *d, const AVFrame *frame)
 					d->stream->time_base);
 }
 
-int decoder_next(struct decoder *d, struct error *e)
+/* The track's ticks as the stream counts, from the same zero. */
+static int64_t stream_ticks(const struct decoder *d, int64_t ticks)
+{
+	return av_rescale_q(ticks, (AVRational){1, (int)d->track->timescale}, d->stream->time_base);
+}
+
+/* The media's next frame, whatever parts there are. */
+static int next_frame(struct decoder *d, struct error *e)
 {
 	unsigned int n_refused = 0;
 	int r;
 
-	if (d->has_frame)
-		d->passed = d->pts;
 	d->has_frame = false;
 	while (n_refused < REFUSED_MAX) {
 		r = avcodec_receive_frame(d->codec, d->frame);
@@ -246,6 +261,8 @@ int decoder_next(struct decoder *d, struct error *e)
 	if (d->frame->decode_error_flags || (d->frame->flags & AV_FRAME_FLAG_CORRUPT))
 		d->n_damaged++;
 	d->pts = time_of(d, d->frame);
+	if (d->track->n_parts)
+		d->pts += stream_ticks(d, decoder_part(d)->snapped);
 	d->has_frame = true;
 	listener_worked(d->source->listener, 1);
 	return 0;
@@ -257,10 +274,12 @@ int decoder_next(struct decoder *d, struct error *e)
  */
 static int64_t begin_us(const struct decoder *d, int64_t time_us)
 {
-	const struct index_track *t = d->track;
+	const struct index_track *t = decoder_part(d);
 	int64_t pts = index_rescale(time_us, t->timescale, 1000000), from_us;
 	size_t sync;
 
+	if (!t->is_video && d->track->n_parts)
+		return time_us - SOUND_PREROLL_US;
 	if (!t->is_video || !t->n_sync)
 		return time_us;
 	sync = index_decoding_from(t, pts);
@@ -286,7 +305,7 @@ static int decoder_restart(struct decoder *d, struct error *e)
 	r = open_codec(d, e);
 	if (r < 0)
 		return r;
-	return decoder_next(d, e);
+	return next_frame(d, e);
 }
 
 /* Seek once. @return 1 when the current frame is at or before time_us, 0 when it is not */
@@ -309,18 +328,24 @@ static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, stru
 	d->is_draining = false;
 	d->has_frame = false;
 	d->passed = AV_NOPTS_VALUE;
-	r = decoder_next(d, e);
+	r = next_frame(d, e);
 	if (r < 0)
 		return r;
 	return d->has_frame && decoder_compare(d, d->pts, time_us) <= 0;
 }
 
-int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
+/* The same time as libavformat counts it, in the part that is decoded. */
+static int64_t own_time_us(const struct decoder *d, int64_t time_us)
+{
+	return time_us - index_ticks_to_us(decoder_part(d)->snapped, d->track->timescale);
+}
+
+/* As decoder_seek(), within the part. */
+static int seek_in_part(struct decoder *d, int64_t time_us, struct error *e)
 {
 	bool can_seek = decoder_can_seek(d);
 	int64_t from_us = can_seek ? begin_us(d, time_us) : 0;
-	/* The same time as libavformat counts it. */
-	int64_t own_us = from_us - index_ticks_to_us(d->track->snapped, d->track->timescale);
+	int64_t own_us = own_time_us(d, from_us);
 
 	for (size_t i = 0; can_seek && i < SC_ARRAY_SIZE(seek_steps_us); i++) {
 		int64_t target_us = own_us - seek_steps_us[i];
@@ -335,12 +360,88 @@ int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
 	return decoder_restart(d, e);
 }
 
+/* Where the current frame lies, of which a part may show the middle: -1 before what its part shows, 0
+ * within, 1 behind it. */
+static int place_in_part(const struct decoder *d)
+{
+	const struct index_track *part = decoder_part(d);
+	int64_t length = 1;
+
+	if (!part->is_video && d->frame->sample_rate > 0)
+		length = av_rescale_q(d->frame->nb_samples, (AVRational){1, d->frame->sample_rate},
+				      d->stream->time_base);
+	if (d->pts + length <= stream_ticks(d, part->shown_start))
+		return -1;
+	return part->hidden_from != INT64_MAX && d->pts >= stream_ticks(d, part->hidden_from);
+}
+
+/* Go on until the frame is one that is shown: what a part hides is left out, and behind its last one
+ * comes the next part's first. */
+static int find_shown(struct decoder *d, struct error *e)
+{
+	int r = 0;
+
+	while (r == 0 && d->track->n_parts) {
+		int place = d->has_frame ? place_in_part(d) : 1;
+
+		if (place == 0)
+			break;
+		if (place < 0) {
+			r = next_frame(d, e);
+			continue;
+		}
+		if (d->place + 1 == d->track->n_parts) {
+			d->has_frame = false;
+			break;
+		}
+		d->place++;
+		r = seek_in_part(d, index_ticks_to_us(decoder_part(d)->shown_start,
+						      d->track->timescale), e);
+		d->passed = stream_ticks(d, decoder_part(d)->shown_start) - 1;
+	}
+	return r;
+}
+
+/* The part that shows a time, the last one behind all. */
+static void choose_part(struct decoder *d, int64_t time_us)
+{
+	const struct index_track *t = d->track;
+
+	if (!t->n_parts)
+		return;
+	d->place = index_part_from(t, index_rescale(time_us, t->timescale, 1000000));
+	if (d->place == t->n_parts)
+		d->place--;
+}
+
+int decoder_next(struct decoder *d, struct error *e)
+{
+	int r;
+
+	if (d->has_frame)
+		d->passed = d->pts;
+	r = next_frame(d, e);
+	return r < 0 ? r : find_shown(d, e);
+}
+
+int decoder_seek(struct decoder *d, int64_t time_us, struct error *e)
+{
+	int r;
+
+	choose_part(d, time_us);
+	r = seek_in_part(d, time_us, e);
+	return r < 0 ? r : find_shown(d, e);
+}
+
 int decoder_try_behind(struct decoder *d, int64_t time_us, struct error *e)
 {
-	int64_t own_us = time_us - index_ticks_to_us(d->track->snapped, d->track->timescale);
-	int r = decoder_can_seek(d) ? seek_once(d, own_us, time_us, e) : 0;
+	int r;
 
-	return r < 0 ? r : 0;
+	if (!decoder_can_seek(d))
+		return 0;
+	choose_part(d, time_us);
+	r = seek_once(d, own_time_us(d, time_us), time_us, e);
+	return r < 0 ? r : find_shown(d, e);
 }
 
 int decoder_open(const struct media_source *source, const struct index_track *track,
@@ -353,12 +454,14 @@ int decoder_open(const struct media_source *source, const struct index_track *tr
 		return error_from_errno(e, -ENOMEM, "opening the decoder");
 	d->source = source;
 	d->track = track;
-	d->is_unedited = track->is_part;
+	d->is_unedited = track->is_part || track->n_parts;
 	d->packet = av_packet_alloc();
 	d->frame = av_frame_alloc();
 	if (!d->packet || !d->frame)
 		return error_from_errno(e, -ENOMEM, "opening the decoder");
 	r = decoder_restart(d, e);
+	if (r == 0)
+		r = find_shown(d, e);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(d);

@@ -2,7 +2,8 @@
 /*
  * One stream of a source as decoded frames, in the order of presentation, pulled one by one. Each
  * decoder reads the source for itself, so that it keeps one frame in memory however the streams
- * are interleaved. Private to src/media. One thread (libav may use some beneath it).
+ * are interleaved. Of a track that an edit list shows in several parts they come part by part, each at the
+ * time that it is presented at. Private to src/media. One thread (libav may use some beneath it).
  */
 #pragma once
 
@@ -24,7 +25,9 @@ struct decoder {
 	bool has_frame;
 	bool is_unedited; /* frames come at the media's own times: see index_track.parts */
 	bool is_draining; /* no packet is left */
-	int64_t pts;      /* of the current frame, in stream->time_base, as libav counts */
+	size_t place;     /* which of track->parts is decoded */
+	int64_t pts;      /* of the current frame, in stream->time_base, as libav counts; where the
+			   * track has parts, as it is presented */
 	int64_t passed;   /* pts of the frame before it; AV_NOPTS_VALUE after opening and seeking */
 	uint64_t n_damaged; /* packets that did not decode, frames with holes */
 };
@@ -56,6 +59,9 @@ bool decoder_is_far_before(const struct decoder *d, int64_t time_us);
 /** Whether decoder_seek() may get there without decoding all that comes before. */
 bool decoder_can_seek(const struct decoder *d);
 
+/** The part of the track that the current frame is of; without parts the track. A sound's frame may begin
+ *  before its part, and end behind it. */
+const struct index_track *decoder_part(const struct decoder *d);
 /** The sign of (presented time of pts - time_us), the time being that of index_ticks_to_us(). */
 int decoder_compare(const struct decoder *d, int64_t pts, int64_t time_us);
 /** How wide the current frame's pixels are, by the container and the stream. */

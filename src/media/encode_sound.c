@@ -110,14 +110,47 @@ static int64_t mend_position(const struct sound_encoder *s, int64_t position)
 	return best <= position + reach ? best : position;
 }
 
+/* Another part of an edit list begins: nothing of the one before goes on in it. */
+static void enter_part(struct sound_encoder *s)
+{
+	if (s->part == decoder_part(s->decoder))
+		return;
+	s->part = decoder_part(s->decoder);
+	s->has_pcm = false;
+	swr_free(&s->swr);
+}
+
+/* Keep of the current piece what its part shows. */
+static void trim_to_part(struct sound_encoder *s)
+{
+	const struct index_track *part = s->part;
+	int64_t start = index_rescale(part->shown_start, s->rate, part->timescale);
+	int64_t skip = start > s->pcm_start ? start - s->pcm_start : 0, left;
+
+	skip = skip < s->pcm->nb_samples ? skip : s->pcm->nb_samples;
+	left = s->pcm->nb_samples - skip;
+	s->pcm_start += skip;
+	if (part->hidden_from != INT64_MAX) {
+		int64_t end = index_rescale(part->hidden_from, s->rate, part->timescale);
+
+		left = end - s->pcm_start < left ? end - s->pcm_start : left;
+		left = left > 0 ? left : 0;
+	}
+	if (skip && left)
+		av_samples_copy(s->pcm->extended_data, s->pcm->extended_data, 0, (int)skip,
+				(int)left, s->layout.nb_channels, AV_SAMPLE_FMT_FLTP);
+	s->pcm->nb_samples = (int)left;
+}
+
 /* Convert the decoder's current frame and say where it lies. */
 static int convert(struct sound_encoder *s)
 {
 	const AVFrame *frame = s->decoder->frame;
-	int64_t start, expected = s->has_pcm ? s->pcm_start + s->pcm->nb_samples : INT64_MIN;
-	int64_t jitter = s->rate / JITTER_PER_SECOND;
+	int64_t jitter = s->rate / JITTER_PER_SECOND, start, expected;
 	int r;
 
+	enter_part(s);
+	expected = s->has_pcm ? s->pcm_start + s->pcm->nb_samples : INT64_MIN;
 	r = fit_converter(s, frame);
 	if (r < 0)
 		return r;
@@ -137,6 +170,8 @@ static int convert(struct sound_encoder *s)
 		start = expected;
 	s->pcm_start = start;
 	s->has_pcm = true;
+	if (s->decoder->track->n_parts)
+		trim_to_part(s);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct sound_encoder {
 	} source;
 	AVFrame *pcm; /* the decoder's current frame, converted */
 	bool has_pcm;
+	const struct index_track *part; /* borrowed: pcm's, as decoder_part() */
 	int64_t pcm_start;  /* position of its first sample */
 	int64_t passed_end; /* all before this is gone; INT64_MIN after opening and seeking */
 	/* The clip's. */

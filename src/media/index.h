@@ -112,6 +112,7 @@ struct media_index {
 	size_t n_tracks;
 	struct text_track *texts; /* owned; subtitles that are text, beside a picture */
 	size_t n_texts;           /* with n_tracks at most INDEX_MAX_TRACKS */
+	bool has_edited_texts; /* an edit list shows subtitles in several parts: not among texts */
 	bool is_packets; /* found by libavformat: bytes are fetched as packets, not by place */
 	struct packet_layout layout; /* with is_packets */
 	uint32_t creation_time; /* seconds since 1904, 0 unknown */

@@ -18,6 +18,7 @@
 
 #define HANDLER_VIDEO FOURCC('v', 'i', 'd', 'e')
 #define HANDLER_SOUND FOURCC('s', 'o', 'u', 'n')
+#define CODEC_TX3G    FOURCC('t', 'x', '3', 'g')
 #define TKHD_ENABLED  1u
 
 struct build {
@@ -458,6 +459,8 @@ static int add_text(struct build *b, size_t number)
 
 	if (!t->timescale || b->index->n_tracks + b->index->n_texts >= INDEX_MAX_TRACKS)
 		return 0;
+	/* Only libavformat puts these together. */
+	b->index->has_edited_texts |= t->codec == CODEC_TX3G && has_several_edits(t);
 	part = first_part(b->file, t);
 	return index_add_mp4_text(b->index, t, (unsigned int)number, b->input,
 				  index_ticks_to_us(part.delay, t->timescale), part.media_time,

@@ -325,7 +325,17 @@ bool media_has_video(const struct media_source *source)
 	return index_video(source->index) != NULL;
 }
 
-/* What is decoded comes as libavformat puts several parts together, so the plan is made by that. */
+/* Whether all parts can be decoded one by one: libavformat moves what an old kind of index shows before it
+ * decodes it, and does not say so. */
+static bool can_decode_parts(const struct media_index *index)
+{
+	for (size_t i = 0; i < index->n_tracks; i++)
+		if (index->tracks[i].n_parts && index->tracks[i].max_lag > 0)
+			return false;
+	return !index->has_edited_texts;
+}
+
+/* What is decoded then comes as libavformat puts several parts together, so the plan is made by that. */
 static int reopen_edited(struct media_source *source, struct error *e)
 {
 	auto_of(media_index) struct media_index *parts = take_ptr(source->index);
@@ -347,7 +357,7 @@ static int reopen_edited(struct media_source *source, struct error *e)
 int media_plan(struct media_source *source, enum cut_mode mode, const struct media_split *split,
 	       struct error *e, struct media_plan *ret)
 {
-	if (mode == CUT_ENCODE && index_has_parts(source->index)) {
+	if (mode == CUT_ENCODE && index_has_parts(source->index) && !can_decode_parts(source->index)) {
 		int r = reopen_edited(source, e);
 
 		if (r < 0)
