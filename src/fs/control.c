@@ -17,6 +17,7 @@
 #include "as_caller.h"
 #include "fs_state.h"
 #include "jobs.h"
+#include "pollers.h"
 #include "reply.h"
 #include "storyclip/common/buf.h"
 #include "storyclip/common/hook.h"
@@ -25,6 +26,7 @@ struct control_op;
 
 /** One open control file. */
 struct control_file {
+	struct poller poller;
 	/* constant */
 	struct fs *fs;
 	struct job_dir *job;  /* NULL: the root's */
@@ -143,6 +145,13 @@ static void file_unref(struct control_file *file)
 		node_unref(file->fs, &file->job->dir.node);
 	free(file->reply);
 	free(file);
+}
+
+/* It is released, or the mount ends while it is open. */
+static void file_close(struct fs *fs, struct poller *poller)
+{
+	poller_finish(fs, poller);
+	file_unref((struct control_file *)(void *)poller);
 }
 
 /* ---- operations ---- */
@@ -334,6 +343,7 @@ static void control_open(struct fs *fs, fuse_req_t req, struct node *node,
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	poller_init(fs, &file->poller, file_close);
 	file->fs = fs;
 	file->refs = 1;
 	file->last = &file->first;
@@ -347,7 +357,7 @@ static void control_open(struct fs *fs, fuse_req_t req, struct node *node,
 	fi->direct_io = 1;
 	fi->nonseekable = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		file_unref(file);
+		file_close(fs, &file->poller);
 }
 
 static void control_read(struct fs *fs, fuse_req_t req, struct node *node, size_t size, off_t off,
@@ -422,7 +432,7 @@ static void control_flush(struct fs *fs, fuse_req_t req, struct node *node,
 static void control_release(struct fs *fs, fuse_req_t req, struct node *node,
 			    struct fuse_file_info *fi)
 {
-	file_unref((struct control_file *)(uintptr_t)fi->fh);
+	file_close(fs, &((struct control_file *)(uintptr_t)fi->fh)->poller);
 	fuse_reply_err(req, 0);
 }
 

@@ -47,7 +47,7 @@ struct fs {
 	struct incoming incoming; /* lists under fs.tree */
 	struct behind behind;     /* under fs.tree */
 	struct parked parked;   /* lock fs.parked */
-	struct poller *open_files;     /* of texts, wait and events; under fs.parked */
+	struct poller *open_files;     /* all but of clips, which are descriptors only; under fs.parked */
 	struct poll_list wait_pollers; /* open files of wait; under fs.parked, as is the next */
 	struct events events;
 	struct control control; /* lock fs.control */

@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 #include "fs_state.h"
+#include "pollers.h"
 #include "reply.h"
 
 /** One open directory; its requests come one after the other. */
 struct inc_dir {
+	struct poller poller;
 	DIR *stream;
 	off_t off;            /* where the stream stands */
 	struct dirent *entry; /* read, but there was no room for it */
@@ -26,6 +28,15 @@ struct inc_dir {
 static struct inc_dir *dir_of(const struct fuse_file_info *fi)
 {
 	return (struct inc_dir *)(uintptr_t)fi->fh;
+}
+
+static void dir_close(struct fs *fs, struct poller *poller)
+{
+	struct inc_dir *d = (struct inc_dir *)(void *)poller;
+
+	poller_finish(fs, poller);
+	closedir(d->stream);
+	free(d);
 }
 
 void inc_opendir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_file_info *fi)
@@ -53,11 +64,10 @@ void inc_opendir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_fi
 		return;
 	}
 	take_fd(&fd); /* the stream's now */
+	poller_init(fs, &d->poller, dir_close);
 	fi->fh = (uintptr_t)d;
-	if (fuse_reply_open(req, fi) == -ENOENT) {
-		closedir(d->stream);
-		free(d);
-	}
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		dir_close(fs, &d->poller);
 }
 
 /* @return false when there is no room for it */
@@ -118,10 +128,7 @@ void inc_readdir(struct fs *fs, fuse_req_t req, struct node *dir, size_t size, o
 
 void inc_releasedir(struct fs *fs, fuse_req_t req, struct node *dir, struct fuse_file_info *fi)
 {
-	struct inc_dir *d = dir_of(fi);
-
-	closedir(d->stream);
-	free(d);
+	dir_close(fs, &dir_of(fi)->poller);
 	fuse_reply_err(req, 0);
 }
 

@@ -33,6 +33,36 @@ static bool is_writable(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* Apart, for contrib/sanitizers/tsan.supp names it. */
+static void inc_file_free(struct inc_file *file)
+{
+	close(file->fd);
+	free(file);
+}
+
+static void unlist_writer(struct fs *fs, struct inc_file *file)
+{
+	lock_acquire(&fs->tree.lock);
+	*file->back = file->next;
+	if (file->next)
+		file->next->back = file->back;
+	lock_release(&fs->tree.lock);
+}
+
+/* The mount ends while the file is open: nobody is told of it any more. */
+static void file_drop(struct fs *fs, struct poller *poller)
+{
+	struct inc_file *file = (struct inc_file *)(void *)poller;
+	struct inc_node *node = file->node;
+
+	poller_finish(fs, poller);
+	if (file->is_writable)
+		unlist_writer(fs, file);
+	free(file->sidecar);
+	inc_file_free(file);
+	inc_unuse(fs, node);
+}
+
 /* Take over a descriptor as an open file, and tell the intake when it can be written. */
 static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int *fd, int flags,
 		       struct inc_file **ret)
@@ -42,6 +72,7 @@ static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int
 
 	if (!file)
 		return -ENOMEM;
+	poller_init(fs, &file->poller, file_drop);
 	file->fd = take_fd(fd);
 	atomic_init(&file->is_append, (flags & O_APPEND) != 0);
 	file->node = node;
@@ -65,13 +96,6 @@ static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int
 	return 0;
 }
 
-/* Apart, for contrib/sanitizers/tsan.supp names it. */
-static void inc_file_free(struct inc_file *file)
-{
-	close(file->fd);
-	free(file);
-}
-
 static void file_close(struct fs *fs, struct inc_file *file)
 {
 	struct inc_node *node = file->node;
@@ -79,16 +103,13 @@ static void file_close(struct fs *fs, struct inc_file *file)
 	if (file->is_writable) {
 		auto_free char *path = inc_path(fs, node);
 
-		lock_acquire(&fs->tree.lock);
-		*file->back = file->next;
-		if (file->next)
-			file->next->back = file->back;
-		lock_release(&fs->tree.lock);
+		unlist_writer(fs, file);
 		hook_reach("fs-writer-closed");
 		intake_writer_closed(fs->intake, node->dev, node->ino, path ? path : "", file->fd);
 		inc_sidecar_closed(fs, take_ptr(file->sidecar), node, path);
 	}
 	backing_close(fs, &node->backing);
+	poller_finish(fs, &file->poller);
 	inc_file_free(file);
 	inc_unuse(fs, node);
 }

@@ -9,6 +9,7 @@
 #include "behind.h"
 #include "node.h"
 #include "passthrough.h"
+#include "pollers.h"
 
 struct inc_node {
 	struct node node; /* node.parent: see name */
@@ -30,6 +31,7 @@ struct inc_sidecar;
 
 /** An open regular file. */
 struct inc_file {
+	struct poller poller;
 	int fd;
 	bool is_writable;
 	atomic_bool is_append; /* whether each write through fd goes to the end */

@@ -8,10 +8,12 @@
 
 #include "fs_state.h"
 #include "jobs.h"
+#include "pollers.h"
 #include "reply.h"
 
 /** One open log. */
 struct log_file {
+	struct poller poller;
 	int fd;
 	/* A log that was opened before its first line is empty for ever: what it has become since,
 	   or -1. Set once. */
@@ -45,10 +47,12 @@ static int log_getattr(struct fs *fs, struct node *node, struct stat *st, double
 	return 0;
 }
 
-static void log_close_file(struct log_file *file)
+static void log_close_file(struct fs *fs, struct poller *poller)
 {
+	struct log_file *file = (struct log_file *)(void *)poller;
 	int later = atomic_load(&file->later_fd);
 
+	poller_finish(fs, poller);
 	close(file->fd);
 	if (later >= 0)
 		close(later);
@@ -73,11 +77,12 @@ static void log_open_file(struct fs *fs, fuse_req_t req, struct node *node,
 		return;
 	}
 	atomic_init(&file->later_fd, -1);
+	poller_init(fs, &file->poller, log_close_file);
 	fi->fh = (uintptr_t)file;
 	fi->direct_io = 1;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		log_close_file(file);
+		log_close_file(fs, &file->poller);
 }
 
 /* The descriptor that has the lines by now. */
@@ -110,7 +115,7 @@ static void log_read(struct fs *fs, fuse_req_t req, struct node *node, size_t si
 
 static void log_release(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
 {
-	log_close_file(log_file_of(fi));
+	log_close_file(fs, &log_file_of(fi)->poller);
 	fuse_reply_err(req, 0);
 }
 
