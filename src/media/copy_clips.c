@@ -14,13 +14,24 @@
 /* So much sound beside the picture is no matter of whole packets any more. */
 #define BARE_SOUND_US 100000
 
+/* Behind another part of an edit list a CRA picture goes on counting from there, and its pictures are
+ * shown out of order or not at all. */
+static bool is_cra_in_parts(const struct index_track *t)
+{
+	return t->n_parts > 1 && t->has_cra;
+}
+
 static int refuse_codec(const struct index_track *t, const char *mode_name, struct error *e)
 {
+	const char *obstacle = is_cra_in_parts(t) ? "edited in several parts, with keyframes that are "
+						    "no new beginnings"
+						  : t->obstacle;
+
 	return error_set(e, SC_UNSUPPORTED_CODEC,
 			 "'%s' cannot copy the %s (stream %u) into an MP4, as it is %s%s%s: use "
 			 "\"cut\":\"encode\"",
 			 mode_name, t->is_video ? "picture" : "sound", t->number, t->codec,
-			 t->obstacle ? ", " : "", t->obstacle ? t->obstacle : "");
+			 obstacle ? ", " : "", obstacle ? obstacle : "");
 }
 
 /** The tracks that are copied: the picture and all sound that MP4 can hold. Other sound is encoded.
@@ -32,7 +43,7 @@ static int select_tracks(const struct media_index *index, const char *mode_name,
 	for (size_t i = 0; i < index->n_tracks; i++) {
 		const struct index_track *t = &index->tracks[i];
 
-		if (t->is_copyable)
+		if (t->is_copyable && !is_cra_in_parts(t))
 			selection->tracks[selection->n_tracks++] = i;
 		else if (!t->is_video)
 			selection->recoded[selection->n_recoded++] = i;

@@ -47,6 +47,7 @@ struct index_track {
 	bool is_copyable;     /* MP4 can hold it: stsd and samples are there */
 	bool is_derived;  /* pts come from the order of the frames: the container has none */
 	bool is_unpacked; /* its frames were packed two into one: the packets are not the file's own */
+	bool has_cra; /* of HEVC: behind other pictures than its own such a keyframe is not decoded anew */
 	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
 	unsigned int preroll; /* sound: packets to decode before one is right */
 	const char *obstacle; /* why a copyable codec is not copyable here; static, may be NULL */

@@ -242,6 +242,7 @@ static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct 
 			return r;
 		index_note_picture(s, &picture);
 		track->set_ids |= picture.set_ids;
+		track->has_cra |= picture.is_cra;
 		if (!t->has_sync_table && !picture.has_slice)
 			s->is_sync = false;
 		n_intra += s->is_sync && !s->is_gradual;

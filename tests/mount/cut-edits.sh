@@ -64,5 +64,13 @@ done
 echo '{"uploadId":"edit-speed.mp4","cut":"encode","jobId":"encode.speed"}' >"$MNT/control"
 sc_done encode.speed 60
 contains "$(status_of encode.speed '.warnings[0]')" "another speed"
+# A CRA picture in the midst of a clip's track is no new beginning: encode alone cuts such parts.
+upload edit-cra.mp4
+for mode in exact smart keyframe; do
+	echo "{\"uploadId\":\"edit-cra.mp4\",\"cut\":\"$mode\",\"jobId\":\"$mode.cra\"}" >"$MNT/control"
+	sc_failed $mode.cra UNSUPPORTED_CODEC
+	contains "$(status_of $mode.cra .error.message)" "edited in several parts"
+done
+cut_parts encode cra 0.7
 check_invariants
 sc_umount

@@ -9,6 +9,7 @@
 #define HEVC_LAST_SLICE 31
 #define HEVC_IRAP_FIRST 16
 #define HEVC_IRAP_LAST  23
+#define HEVC_CRA        21
 
 #define OBU_FRAME_HEADER 3
 #define OBU_FRAME        6
@@ -36,6 +37,7 @@ static void read_hevc(const uint8_t *data, size_t len, unsigned int length_bytes
 		type = data[0] >> 1 & 63;
 		if (size && type <= HEVC_LAST_SLICE) {
 			found(ret, type >= HEVC_IRAP_FIRST && type <= HEVC_IRAP_LAST);
+			ret->is_cra = type == HEVC_CRA;
 			return;
 		}
 		size = size < len ? size : (uint32_t)len;
