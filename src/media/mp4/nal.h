@@ -19,9 +19,9 @@ struct nal_picture {
 	bool has_slice; /* the first slice was reached; else the rest says nothing */
 	bool is_idr;
 	bool is_intra;       /* its first slice refers to no other picture */
-	bool is_cra;         /* of HEVC: it counts on from the pictures before it, if there are any */
 	int recovery_frames; /* after so many frames all is right; -1: no recovery point */
 	uint32_t set_ids;    /* of the parameter sets before it, as bits; of 32 and more: none */
+	bool is_cra;         /* of HEVC: it counts on from the pictures before it, if there are any */
 };
 
 /**
