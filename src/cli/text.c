@@ -7,6 +7,9 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "storyclip/common/macros.h"
+#include "storyclip/common/utf8.h"
+
 bool text_is_utf8(void)
 {
 	return !strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -105,49 +108,14 @@ void text_add_padded(struct buf *out, const char *s, size_t cells)
 		buf_add(out, " ", 1);
 }
 
-/* Bytes of the valid UTF-8 sequence at s, 0 when there is none. The NUL ends every sequence. */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const struct {
-		unsigned char first_min, first_max, second_min, second_max;
-		size_t len;
-	} forms[] = {
-		/* Unicode, table 3-7: no overlong form, no surrogate, nothing beyond U+10FFFF. */
-		{0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	for (size_t i = 0; i < SC_ARRAY_SIZE(forms); i++) {
-		if (s[0] < forms[i].first_min || s[0] > forms[i].first_max)
-			continue;
-		if (forms[i].len == 1)
-			return 1;
-		if (s[1] < forms[i].second_min || s[1] > forms[i].second_max)
-			return 0;
-		for (size_t k = 2; k < forms[i].len; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].len;
-	}
-	return 0;
-}
-
 void text_add_json_name(struct buf *out, const char *name)
 {
-	const unsigned char *s = (const unsigned char *)name;
+	auto_free char *escaped = utf8_escape(name);
 
-	while (*s) {
-		size_t n = utf8_length(s);
-
-		if (n)
-			buf_add(out, s, n);
-		else
-			buf_printf(out, "%%%02X", *s);
-		s += n ? n : 1;
-	}
+	if (escaped)
+		buf_add_str(out, escaped);
+	else
+		out->is_failed = true;
 }
 
 void text_format_bytes(int64_t bytes, char out[TEXT_BYTES_SIZE])

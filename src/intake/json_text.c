@@ -5,39 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the UTF-8 sequence at s (1 to 4), or 0 when it is none: overlong forms, surrogates and
- * numbers above U+10FFFF are none (RFC 3629). */
-static size_t utf8_length(const unsigned char *s)
-{
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		return (s[1] & 0xc0) == 0x80 ? 2 : 0;
-	if (s[0] >= 0xe0 && s[0] <= 0xef) {
-		unsigned char low = s[0] == 0xe0 ? 0xa0 : 0x80, high = s[0] == 0xed ? 0x9f : 0xbf;
-
-		return s[1] >= low && s[1] <= high && (s[2] & 0xc0) == 0x80 ? 3 : 0;
-	}
-	if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-		unsigned char low = s[0] == 0xf0 ? 0x90 : 0x80, high = s[0] == 0xf4 ? 0x8f : 0xbf;
-
-		return s[1] >= low && s[1] <= high && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80
-			       ? 4
-			       : 0;
-	}
-	return 0;
-}
+#include "storyclip/common/utf8.h"
 
 size_t text_length(const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
 	size_t length = 0;
 
-	while (*p) {
-		size_t n = utf8_length(p);
+	while (*s) {
+		size_t n = utf8_length(s);
 
 		length += n ? n : 3;
-		p += n ? n : 1;
+		s += n ? n : 1;
 	}
 	return length;
 }
@@ -48,7 +26,7 @@ void json_string_add(struct buf *out, const char *s)
 
 	buf_add(out, "\"", 1);
 	while (*p) {
-		size_t n = utf8_length(p);
+		size_t n = utf8_length((const char *)p);
 
 		if (n == 0) {
 			buf_printf(out, "%%%02X", *p);

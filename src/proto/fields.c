@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "storyclip/common/utf8.h"
+
 static int64_t number_load(const struct field *f, const void *from)
 {
 	const char *p = (const char *)from + f->offset;
@@ -52,43 +54,20 @@ static void number_store(const struct field *f, int64_t value, void *to)
 		memcpy(p, &value, sizeof(value));
 }
 
-/* Length of the UTF-8 sequence at p as jansson accepts it, 0 when there is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	uint32_t c;
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	c = p[0] & (0xffu >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
-	    (n == 4 && (c < 0x10000 || c > 0x10ffff)))
-		return 0;
-	return n;
-}
-
 json_t *text_to_json(const char *text, size_t max_bytes)
 {
 	auto_buf struct buf clean = BUF_EMPTY;
-	const unsigned char *p = (const unsigned char *)text;
+	const char *p = text;
 
 	buf_add_str(&clean, "");
 	while (*p) {
-		size_t n = utf8_length(p);
+		size_t n = utf8_length(p); /* jansson takes the same for text */
 
 		if (clean.len + (n ? n : 1) >= max_bytes)
 			break;
 		if (n == 0)
 			buf_add_str(&clean, "?");
-		else if (*p < ' ' || *p == 0x7f)
+		else if ((unsigned char)*p < ' ' || *p == 0x7f)
 			buf_add_str(&clean, " ");
 		else
 			buf_add(&clean, p, n);
