@@ -2,9 +2,13 @@
 /* The machine's clocks, and one way to write a time stamp. Any thread. */
 #include "storyclip/common/clock.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#include "storyclip/common/file.h"
+#include "storyclip/common/macros.h"
 
 static int64_t clock_read_ms(clockid_t id)
 {
@@ -50,4 +54,16 @@ void clock_format_utc(int64_t wall_ms, char out[CLOCK_UTC_SIZE])
 	gmtime_r(&seconds, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(out, CLOCK_UTC_SIZE, "%.19s.%03uZ", date, ms);
+}
+
+void clock_boot_id(char out[CLOCK_BOOT_ID_SIZE])
+{
+	auto_free char *text = NULL;
+
+	out[0] = '\0';
+	if (file_read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", CLOCK_BOOT_ID_SIZE - 1, &text,
+			   NULL) < 0)
+		return;
+	snprintf(out, CLOCK_BOOT_ID_SIZE, "%s", text);
+	out[strcspn(out, " \n")] = '\0';
 }

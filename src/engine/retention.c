@@ -15,6 +15,7 @@
 
 #include "aging.h"
 #include "helper.h"
+#include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
@@ -35,17 +36,6 @@ bool retention_is_wanted(const struct engine *engine)
 	return s->job_retention_ms > 0 || s->upload_retention_ms > 0;
 }
 
-static void read_boot_id(char out[64])
-{
-	auto_free char *text = NULL;
-
-	out[0] = '\0';
-	if (file_read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 63, &text, NULL) < 0)
-		return;
-	snprintf(out, 64, "%s", text);
-	out[strcspn(out, " \n")] = '\0';
-}
-
 /* @return whether the clock was seen to jump */
 static bool tick(struct engine *engine)
 {
@@ -64,9 +54,9 @@ static void save(struct engine *engine)
 {
 	auto_buf struct buf text = BUF_EMPTY;
 	struct aging aging;
-	char boot_id[64];
+	char boot_id[CLOCK_BOOT_ID_SIZE];
 
-	read_boot_id(boot_id);
+	clock_boot_id(boot_id);
 	lock_acquire(&engine->jobs);
 	aging = engine->aging;
 	lock_release(&engine->jobs);
@@ -215,10 +205,10 @@ static void finish_aside(struct engine *engine)
 
 void retention_begin(struct engine *engine)
 {
-	char text[1024], boot_id[64];
+	char text[1024], boot_id[CLOCK_BOOT_ID_SIZE];
 
 	finish_aside(engine);
-	read_boot_id(boot_id);
+	clock_boot_id(boot_id);
 	if (store_meta_get(engine->deps.store, META_KEY, text, sizeof(text)) == 0) {
 		lock_acquire(&engine->jobs);
 		aging_parse(&engine->aging, text, boot_id);

@@ -17,6 +17,7 @@
 
 #include "expiry.h"
 #include "names.h"
+#include "storyclip/common/clock.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 #include "storyclip/common/log.h"
@@ -31,7 +32,6 @@
 #define STOP_MS       3000 /* for the last rows, while somebody holds the database */
 #define BUSY_MS       20   /* since the last transaction: many changes come in a row */
 #define GATHER_MS     4
-#define BOOT_ID_SIZE  64
 
 struct registry {
 	struct registry_deps deps;
@@ -49,18 +49,6 @@ void registry_touch(struct registry *registry)
 {
 	if (atomic_load(&registry->is_alive_noted))
 		futimens(registry->alive_fd, NULL);
-}
-
-static void read_boot_id(char out[BOOT_ID_SIZE])
-{
-	auto_free char *text = NULL;
-
-	out[0] = '\0';
-	if (file_read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_SIZE - 1, &text,
-			   NULL) < 0)
-		return;
-	snprintf(out, BOOT_ID_SIZE, "%s", text);
-	out[strcspn(out, "\n")] = '\0';
 }
 
 /* When this machine was booted, wall time; 0 when unknown. */
@@ -81,7 +69,7 @@ static int64_t boot_time_ns(void)
 void registry_last_end(struct registry *registry, struct last_end *ret)
 {
 	struct store *store = registry->deps.intake->store;
-	char now[BOOT_ID_SIZE], before[BOOT_ID_SIZE] = "", clean[8] = "1";
+	char now[CLOCK_BOOT_ID_SIZE], before[CLOCK_BOOT_ID_SIZE] = "", clean[8] = "1";
 	struct stat st;
 
 	store_meta_get(store, "clean_stop", clean, sizeof(clean));
@@ -92,7 +80,7 @@ void registry_last_end(struct registry *registry, struct last_end *ret)
 		ret->end_ns = stat_mtime_ns(&st);
 	/* Another boot: the sign of life may have been lost with the power, and what was written
 	 * before this boot may never have reached the disk. */
-	read_boot_id(now);
+	clock_boot_id(now);
 	if (!ret->is_clean && strcmp(now, before) != 0 && boot_time_ns() > ret->end_ns)
 		ret->end_ns = boot_time_ns();
 }
@@ -100,10 +88,10 @@ void registry_last_end(struct registry *registry, struct last_end *ret)
 int registry_begin_life(struct registry *registry, struct error *e)
 {
 	struct store *store = registry->deps.intake->store;
-	char boot_id[BOOT_ID_SIZE];
+	char boot_id[CLOCK_BOOT_ID_SIZE];
 	int r;
 
-	read_boot_id(boot_id);
+	clock_boot_id(boot_id);
 	r = store_meta_set(store, "boot_id", boot_id);
 	if (r == 0)
 		r = store_meta_set(store, "clean_stop", "0");

@@ -38,3 +38,9 @@ int64_t clock_precise_us(void);
 
 /** Write wall_ms as RFC 3339 in UTC with milliseconds. Years 1970 to 9999. */
 void clock_format_utc(int64_t wall_ms, char out[CLOCK_UTC_SIZE]);
+
+/** Size for clock_boot_id(). */
+#define CLOCK_BOOT_ID_SIZE 64
+
+/** What tells one boot of this machine from another (proc_sys_kernel(5)), "" when it is not told. Any thread. */
+void clock_boot_id(char out[CLOCK_BOOT_ID_SIZE]);
