@@ -239,17 +239,9 @@ static void add_place(struct damaged_clip *d, int64_t from, int64_t to)
 /* The first sample of a track, in decode order, that can matter to a clip. */
 static size_t first_sample(const struct index_track *t, int64_t start)
 {
-	size_t low = 0, high = t->n_sync;
+	size_t sync = index_sync_at_or_before(t, start);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (t->samples[t->sync[mid]].pts <= start)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low > 1 ? t->sync[low - 2] : 0;
+	return sync ? t->sync[sync - 1] : 0;
 }
 
 /* What lay between a damaged picture and the one before it may be lost altogether. */
