@@ -27,7 +27,7 @@ const struct tree_row tree_root_rows[] = {
 	 .render_root = root_render_health},
 	{"events", S_IFREG | 0444, TIMEOUT_STABLE, row_node_get, &events_kind},
 	{"metrics", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
-	 .render_root = root_render_metrics, .fresh_ms = 1000},
+	 .render_root = root_render_metrics, .changes = root_changes_of_jobs, .fresh_ms = 1000},
 	{"jobs.json", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,
 	 .render_root = root_render_jobs, .changes = root_changes_of_jobs},
 	{"uploads.json", S_IFREG | 0444, TIMEOUT_NONE, textfile_get_root, &textfile_kind,

@@ -193,7 +193,7 @@ static const char readme[] =
 	"its name may be removed, renamed or replaced.\n"
 	"\n"
 	"health    how the mount is, JSON\n"
-	"metrics   numbers for Prometheus, at most a second old\n"
+	"metrics   numbers for Prometheus: of jobs at once, the rest at most a second old\n"
 	"jobs.json, uploads.json   the newest 200 of each, and how many there are\n"
 	"control   root may also write \"pause\" (no job is started) and \"resume\"\n";
 

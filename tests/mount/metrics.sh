@@ -96,6 +96,14 @@ eq "$(sample 'storyclip_job_phase_seconds_count{phase="copy"}')" 0
 lookups=$(sample 'storyclip_fuse_request_duration_seconds_count{operation="lookup"}')
 ((lookups > 20)) || fail "only $lookups look-ups were counted"
 timeout 60 cat "$MNT/jobs/n1/wait" >/dev/null
+# whoever was told of a job's end finds it counted, and its acceptance with the reply, however new the version before
+ended=$(sample 'storyclip_jobs_finished_total{state="done",code=""}')
+for k in 1 2 3; do
+	id=$(sc_submit '{"uploadId":"short","clipDuration":2}')
+	eq "$(awk '/^storyclip_jobs{state="(queued|running|done)"}/ {n += $NF} END {print n + 0}' "$MNT/metrics")" "$k"
+	cat "$MNT/jobs/$id/wait" "$MNT/metrics" >"$SC_TEST/both"
+	eq "$(awk '/^storyclip_jobs_finished_total{state="done",code=""}/ {print $NF}' "$SC_TEST/both")" "$((ended + k))"
+done
 eq "$(sample storyclip_fuse_parked_readers)" 0
 hook_set worker-start once-wait
 id=$(sc_submit '{"uploadId":"short"}')
