@@ -24,7 +24,7 @@
  *
  * The worker has one thread, and beside it, for a time: libav's decoders; `syncer`
  * (common/file_sync.c), eight at most, which block on fsync and end with the call that started them;
- * `writer` (media/write_behind.c), which writes packets to clips and ends with the scan that reads them. Its
+ * `writer` (media/copy/write_behind.c), which writes packets to clips and ends with the scan that reads them. Its
  * queue has a lock of its own, under which nothing else is done.
  *
  * Locks. Holding one, take only those further down; never the same kind twice.

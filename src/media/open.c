@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "library.h"
+#include "index/text_track.h"
+#include "library/library.h"
 #include "mp4/entry.h"
 #include "mp4/reader.h"
 #include "plan.h"
 #include "source.h"
-#include "text_track.h"
 #include "storyclip/common/file.h"
 #include "storyclip/common/hook.h"
 

@@ -2,7 +2,7 @@
 /* What planning and cutting at keyframes share. Private to src/media. Pure arithmetic. */
 #pragma once
 
-#include "index.h"
+#include "index/index.h"
 
 /**
  * The pts of the last keyframe at or before time_us, as ticks of the track: what that keyframe

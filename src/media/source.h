@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "index.h"
+#include "index/index.h"
 #include "storyclip/media.h"
 
 struct media_source {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The reader of an MP4's index, its tables unrolled, its codecs' boxes, its index for cutting. */
-#include "../../src/media/index.h"
+#include "../../src/media/index/index.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The module that is not there: what is fuzzed is this project's own code. */
-#include "../../src/media/library.h"
+#include "../../src/media/library/library.h"
 
 int media_library_get(struct error *e, const struct media_library **ret)
 {

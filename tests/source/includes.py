@@ -33,6 +33,10 @@ HEADER_OF = {
     "job.h": "model", "request.h": "model", "error.h": "model", "config.h": "model",
     "caller.h": "common", "locking.h": "common", "child.h": "proto",
 }
+# Folders of src/media, each of which may include itself, those before it, and the files beside the folders.
+# The border to what needs libav names what lies on its other side, and is called by the modes.
+MEDIA = ["mp4", "index", "clip", "copy", "encode", "recode", "prove", "cut"]
+MEDIA_BORDER = "library"
 FOREIGN = [  # pattern of a library's header, folders that may include it
     (r"fuse_lowlevel\.h|fuse_opt\.h|fuse\.h|fuse3/", {"fs"}),
     (r"sqlite3\.h", {"store"}),
@@ -50,6 +54,16 @@ def owner_of(header):
     if header.startswith("common/"):
         return "common"
     return HEADER_OF.get(header, os.path.splitext(header)[0])
+
+
+def check_media(path, name):
+    used = os.path.normpath(os.path.join(os.path.dirname(path), name)).split(os.sep)[2:]
+    own = path.split(os.sep)[2]
+    if own not in MEDIA or len(used) < 2:
+        return
+    order = MEDIA + [MEDIA_BORDER] if own == MEDIA[-1] else MEDIA[:MEDIA.index(own) + 1]
+    if used[0] not in order:
+        problems.append("%s: src/media/%s may not use %s" % (path, own, name))
 
 
 def check_line(path, folder, line):
@@ -70,6 +84,8 @@ def check_line(path, folder, line):
         own = os.path.join(TOP, "src", folder, name)
         if path.startswith("src/") and not (here.startswith(inside) or os.path.exists(own)):
             problems.append("%s: %s is not a header of src/%s" % (path, name, folder))
+        if path.startswith("src/media/") and here.startswith(inside):
+            check_media(path, name)
         return
     for pattern, allowed in FOREIGN:
         if re.match(pattern, name) and folder not in allowed:

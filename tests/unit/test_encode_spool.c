@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Encoded packets on their way into a clip: start codes become lengths, nothing is left over. */
-#include "../../src/media/encode_spool.h"
+#include "../../src/media/encode/encode_spool.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "../../src/media/index/annexb.h"
 #include "check.h"
 #include "storyclip/common/file.h"
 
@@ -117,14 +118,14 @@ static void test_avcc(void)
 	static const char no_pps[] = "\0\0\1\x67\x42\xc0\x0d" "s";
 	auto_buf struct buf out = BUF_EMPTY;
 
-	CHECK_INT(spool_build_avcc((const uint8_t *)high, sizeof(high) - 1, &out), 0);
+	CHECK_INT(annexb_build_avcc((const uint8_t *)high, sizeof(high) - 1, &out), 0);
 	REQUIRE(out.len == sizeof(want) - 1);
 	CHECK(!memcmp(out.data, want, out.len));
 	buf_reset(&out);
-	CHECK_INT(spool_build_avcc((const uint8_t *)baseline, sizeof(baseline) - 1, &out), 0);
+	CHECK_INT(annexb_build_avcc((const uint8_t *)baseline, sizeof(baseline) - 1, &out), 0);
 	CHECK_INT(out.len, 6 + 2 + 5 + 1 + 2 + 2); /* nothing of chroma and depth behind it */
-	CHECK_INT(spool_build_avcc((const uint8_t *)no_pps, sizeof(no_pps) - 1, &out), -EBADMSG);
-	CHECK_INT(spool_build_avcc(NULL, 0, &out), -EBADMSG);
+	CHECK_INT(annexb_build_avcc((const uint8_t *)no_pps, sizeof(no_pps) - 1, &out), -EBADMSG);
+	CHECK_INT(annexb_build_avcc(NULL, 0, &out), -EBADMSG);
 }
 
 int main(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Edit lists made to take much: what their parts take has an end, and so have their times. */
-#include "../../src/media/index_parts.h"
+#include "../../src/media/index/index_parts.h"
 
 #include <errno.h>
 
-#include "../../src/media/index.h"
+#include "../../src/media/index/index.h"
 #include "../../src/media/mp4/reader.h"
 #include "check.h"
 

@@ -6,7 +6,7 @@
  *
  *     test_mp4_damage [ROUNDS [SEED [FILE]]]
  */
-#include "../../src/media/index.h"
+#include "../../src/media/index/index.h"
 
 #include <fcntl.h>
 

@@ -3,7 +3,7 @@
  * What a copied clip holds and when: checked on random streams with closed and open groups, frames
  * that others refer to, any frame rate, and sound beside them.
  */
-#include "../../src/media/copy.h"
+#include "../../src/media/copy/copy.h"
 #include "check.h"
 
 static uint64_t rng_state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From options and a source's size to crop, scale and pad; from a matrix to filters. */
-#include "../../src/media/picture_shape.h"
+#include "../../src/media/encode/picture_shape.h"
 #include "check.h"
 #include "storyclip/common/macros.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which clips are proven by decoding, and where decoding begins: by the kinds of keyframes alone. */
-#include "../../src/media/prove.h"
+#include "../../src/media/prove/prove.h"
 #include "check.h"
 
 #define GROUP 10 /* samples from a keyframe to the next */

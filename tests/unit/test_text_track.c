@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Subtitles: the words out of other formats, cues at the same time, and what a clip shows of them.
  */
-#include "../../src/media/text_track.h"
+#include "../../src/media/index/text_track.h"
 #include "check.h"
 
 #define SECOND 1000000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Packets written by another thread: each byte comes to its place, in the order in which they were
  * given, and what the disk has said is told, once and for all. */
-#include "../../src/media/write_behind.h"
+#include "../../src/media/clip/write_behind.h"
 
 #include <errno.h>
 #include <fcntl.h>

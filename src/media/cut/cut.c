@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of modes, and what a listener that leaves functions out is spared. */
+#include "../library/library.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Where only sound is there, and an MP4 cannot hold it all, nothing is gained by copying a part. */
+static enum cut_mode mode_for_sound(const struct media_index *index,
+				    const struct media_listener *listener, enum cut_mode mode)
+{
+	if ((mode != CUT_EXACT && mode != CUT_KEYFRAME) || index_video(index))
+		return mode;
+	for (size_t i = 0; i < index->n_tracks; i++) {
+		const struct index_track *t = &index->tracks[i];
+
+		if (t->is_copyable)
+			continue;
+		listener_warning(listener,
+				 "the sound in %s (stream %u) is encoded anew, as AAC, because an "
+				 "MP4 cannot hold it as it is",
+				 t->codec, t->number);
+		return CUT_ENCODE;
+	}
+	return mode;
+}
+
+int media_cut(struct media_source *source, enum cut_mode mode, const struct encode_options *encode,
+	      bool is_strict, const struct media_plan *plan, int dir_fd,
+	      void (*made)(void *context, const struct artifact *artifact), void *made_context,
+	      struct error *e)
+{
+	/* The others decode. */
+	static const cut_mode_function modes[CUT_MODE_COUNT] = {
+		[CUT_EXACT] = cut_exact_clips,
+		[CUT_SMART] = cut_smart_clips,
+		[CUT_KEYFRAME] = cut_keyframe_clips,
+	};
+	cut_mode_function cut;
+	const struct media_library *library;
+	int r;
+
+	if (!plan->n_ranges)
+		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
+	source->encode = *encode;
+	source->is_strict = is_strict;
+	mode = mode_for_sound(source->index, source->listener, mode);
+	cut = modes[mode];
+	if (!cut) {
+		r = media_library_get(e, &library);
+		if (r < 0)
+			return r;
+		cut = library->cut[mode];
+	}
+	return cut(source, plan, dir_fd, made, made_context, e);
+}
+
+void listener_worked(const struct media_listener *listener, uint64_t units)
+{
+	if (listener->worked && units)
+		listener->worked(listener->context, units);
+}
+
+void listener_synced(const struct media_listener *listener, int64_t us)
+{
+	if (listener->synced)
+		listener->synced(listener->context, us);
+}
+
+void listener_clip_progress(const struct media_listener *listener, double part)
+{
+	if (listener->clip_progress)
+		listener->clip_progress(listener->context, part < 1 ? part : 1);
+}
+
+void listener_prepared(const struct media_listener *listener, double part)
+{
+	if (listener->prepared)
+		listener->prepared(listener->context, part);
+}
+
+void listener_log(const struct media_listener *listener, const char *fmt, ...)
+{
+	char line[ERROR_MESSAGE_SIZE];
+	va_list args;
+
+	if (!listener->log)
+		return;
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	listener->log(listener->context, line);
+}
+
+void listener_warning(const struct media_listener *listener, const char *fmt, ...)
+{
+	char line[ERROR_MESSAGE_SIZE];
+	va_list args;
+
+	if (!listener->warning)
+		return;
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	listener->warning(listener->context, line);
+}
