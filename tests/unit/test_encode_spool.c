@@ -111,8 +111,8 @@ static void test_not_h264(void)
 
 static void test_avcc(void)
 {
-	static const char high[] = "\0\0\0\1\x67\x64\0\x1f" "sps\0\0\0\1\x68pps\0\0\1\x06sei";
-	static const char want[] = "\1\x64\0\x1f\xff\xe1\0\7\x67\x64\0\x1f" "sps\1\0\4\x68pps"
+	static const char high[] = "\0\0\0\1\x67\x64\0\x1f" "\xacps\0\0\0\1\x68pps\0\0\1\x06sei";
+	static const char want[] = "\1\x64\0\x1f\xff\xe1\0\7\x67\x64\0\x1f" "\xacps\1\0\4\x68pps"
 				   "\xfd\xf8\xf8\0";
 	static const char baseline[] = "\0\0\1\x67\x42\xc0\x0d" "s\0\0\1\x68p";
 	static const char no_pps[] = "\0\0\1\x67\x42\xc0\x0d" "s";

@@ -146,6 +146,77 @@ static void test_lossless(void)
 	}
 }
 
+/* All sets of a stream, each once, and what the first says of the picture. */
+static void test_build(void)
+{
+	static const uint8_t high10[] = {0x67, 110, 0x10, 30, 0xa6, 0xdc}; /* 1 010 011 011 */
+	static const uint8_t high422[] = {0x67, 122, 0, 41, 0xb2, 0xc0};   /* 1 011 00101 1 */
+	static const uint8_t high444[] = {0x67, 244, 0, 31, 0x91, 0xc0};   /* 1 00100 0 1 1 */
+	static const uint8_t main_[] = {0x67, 77, 0x40, 31, 0x80};
+	static const uint8_t cut_off[] = {0x67, 100, 0, 31, 0xa0};
+	static const uint8_t pps[] = {PPS(ID_0)}, pps1[] = {PPS(ID_1)}, sei[] = {6, 1, 2};
+#define UNIT(of)               \
+	{                      \
+		of, sizeof(of) \
+	}
+	static const struct {
+		struct nal_unit units[6];
+		uint8_t avcc[64];
+		size_t len;
+		int result;
+	} built[] = {
+		{{UNIT(high10), UNIT(pps)},
+		 {1,  110,  16,   30, 0xff, 0xe1, 0,         6,    0x67, 110,  16,
+		  30, 0xa6, 0xdc, 1,  0,    3,    PPS(ID_0), 0xfd, 0xfa, 0xfa, 0},
+		 24,
+		 0},
+		/* two sequences, of which the second has the higher level; sets that come twice */
+		{{UNIT(main_), UNIT(sei), UNIT(pps), UNIT(high422), UNIT(pps1), UNIT(pps)},
+		 {1, 77,   64,  41, 0xff, 0xe2, 0,    5, 0x67, 77, 64,        31, 0x80, 0,
+		  6, 0x67, 122, 0,  41,   0xb2, 0xc0, 2, 0,    3,  PPS(ID_0), 0,  3,    PPS(ID_1)},
+		 32,
+		 0},
+		{{UNIT(high422), UNIT(pps), UNIT(high422)},
+		 {1,  122,  0,    41, 0xff, 0xe1, 0,         6,    0x67, 122,  0,
+		  41, 0xb2, 0xc0, 1,  0,    3,    PPS(ID_0), 0xfe, 0xfc, 0xf8, 0},
+		 24,
+		 0},
+		{{UNIT(high444), UNIT(pps)},
+		 {1,  244,  0,    31, 0xff, 0xe1, 0,         6,    0x67, 244,  0,
+		  31, 0x91, 0xc0, 1,  0,    3,    PPS(ID_0), 0xff, 0xf8, 0xf8, 0},
+		 24,
+		 0},
+		{{UNIT(cut_off), UNIT(pps)}, {0}, 0, -EBADMSG},
+		{{UNIT(high10)}, {0}, 0, -EBADMSG},
+		{{UNIT(pps)}, {0}, 0, -EBADMSG},
+		{{{high10, 4}, UNIT(pps)}, {0}, 0, -EBADMSG},
+	};
+	struct nal_unit many[AVCC_SPS_MAX + 2] = {0};
+	uint8_t bytes[AVCC_SPS_MAX + 1][sizeof(main_)];
+	auto_buf struct buf out = BUF_EMPTY;
+
+	for (size_t i = 0; i < SC_ARRAY_SIZE(built); i++) {
+		auto_buf struct buf got = BUF_EMPTY;
+
+		CHECK_INT(avcc_build(built[i].units, 6, &got), built[i].result);
+		if (built[i].result == 0) {
+			CHECK_INT(got.len, built[i].len);
+			CHECK(got.len == built[i].len && !memcmp(got.data, built[i].avcc, got.len));
+		}
+	}
+	/* As many as avcC can count, and one more. */
+	many[0] = (struct nal_unit)UNIT(pps);
+	for (size_t i = 0; i <= AVCC_SPS_MAX; i++) {
+		memcpy(bytes[i], main_, sizeof(main_));
+		bytes[i][2] = (uint8_t)i;
+		many[i + 1] = (struct nal_unit)UNIT(bytes[i]);
+	}
+	CHECK_INT(avcc_build(many, AVCC_SPS_MAX + 1, &out), 0);
+	CHECK_INT((uint8_t)out.data[5], 0xff);
+	CHECK_INT(avcc_build(many, AVCC_SPS_MAX + 2, &out), -EBADMSG);
+#undef UNIT
+}
+
 /* Every id is taken; and bytes that are anything. */
 static void test_hostile(void)
 {
@@ -192,6 +263,7 @@ int main(void)
 	test_read();
 	test_add();
 	test_lossless();
+	test_build();
 	test_hostile();
 	return check_result();
 }

@@ -80,28 +80,19 @@ bool annexb_find_sets(const uint8_t *data, size_t len, struct avcc_sets *ret)
 
 int annexb_build_avcc(const uint8_t *data, size_t len, struct buf *ret)
 {
-	struct avcc_sets sets;
+	struct nal_unit units[AVCC_SPS_MAX + AVCC_PPS_MAX], unit;
+	size_t n = 0, at = 0;
 
-	if (!annexb_find_sets(data, len, &sets))
-		return -EBADMSG;
-	put_u8(ret, 1);
-	buf_add(ret, sets.sps + 1, 3); /* profile, its constraints, level */
-	put_u8(ret, 0xff);        /* lengths have 4 bytes */
-	put_u8(ret, 0xe1);        /* one SPS */
-	put_be16(ret, (unsigned int)sets.sps_len);
-	buf_add(ret, sets.sps, sets.sps_len);
-	put_u8(ret, 1);
-	put_be16(ret, (unsigned int)sets.pps_len);
-	buf_add(ret, sets.pps, sets.pps_len);
-	if (sets.sps[1] == 100 || sets.sps[1] == 110 || sets.sps[1] == 122 ||
-	    sets.sps[1] == 244) {
-		/* What we encode is always 4:2:0 with 8 bits. */
-		put_u8(ret, 0xfd);
-		put_u8(ret, 0xf8);
-		put_u8(ret, 0xf8);
-		put_u8(ret, 0);
+	while (annexb_next(data, len, &at, &unit)) {
+		unsigned int type = unit.data[0] & 31;
+
+		if (type != H264_SPS && type != H264_PPS)
+			continue;
+		if (n == SC_ARRAY_SIZE(units))
+			return -EBADMSG;
+		units[n++] = unit;
 	}
-	return buf_error(ret);
+	return avcc_build(units, n, ret);
 }
 
 bool annexb_is(const AVCodecParameters *par)

@@ -21,7 +21,7 @@ bool annexb_next(const uint8_t *data, size_t len, size_t *at, struct nal_unit *r
 
 /** H.264's last sequence and picture parameter set, borrowed. @return false: not both are there */
 bool annexb_find_sets(const uint8_t *data, size_t len, struct avcc_sets *ret);
-/** The content of avcC from these. @return 0, -ENOMEM, -EBADMSG */
+/** The content of avcC from all sets (avcc_build()). @return 0, -ENOMEM, -EBADMSG */
 int annexb_build_avcc(const uint8_t *data, size_t len, struct buf *ret);
 
 /** Whether a stream comes with start codes; it must have been probed. */

@@ -6,13 +6,19 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "hevc_bits.h"
 
 #define COUNT_BYTES        4  /* of entries, before the first */
 #define VISUAL_ENTRY_BYTES 86 /* a visual entry before its boxes, header included */
 #define SPS_ID_AT          4  /* behind the unit's header, profile, constraints and level */
 #define PPS_ID_AT          1
+#define PROFILE_BASELINE   66
+#define PROFILE_MAIN       77
+#define PROFILE_EXTENDED   88
 #define PROFILE_444        244 /* the one that knows pictures without loss */
-#define IDS                32  /* of sequence parameter sets; those of pictures may be larger */
+#define TYPE_SPS           7
+#define TYPE_PPS           8
+#define IDS                32 /* of sequence parameter sets; those of pictures may be larger */
 
 /* Where things lie in a description. */
 struct place {
@@ -208,4 +214,89 @@ int avcc_add(const uint8_t *stsd, size_t len, const struct avcc_sets *sets, stru
 	set_be32((uint8_t *)ret->data + start + COUNT_BYTES,
 		 (uint32_t)(get_be32(stsd + COUNT_BYTES) + more));
 	return 0;
+}
+
+/* Sets of one kind, each different one once: streams repeat them before every keyframe. */
+struct set_list {
+	struct nal_unit sets[AVCC_PPS_MAX];
+	unsigned int n;
+};
+
+static int list_sets(const struct nal_unit *units, size_t n, unsigned int type, unsigned int max,
+		     struct set_list *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		unsigned int k = 0;
+
+		if (!units[i].len || (units[i].data[0] & 31) != type)
+			continue;
+		while (k < ret->n && (ret->sets[k].len != units[i].len ||
+				      memcmp(ret->sets[k].data, units[i].data, units[i].len) != 0))
+			k++;
+		if (k < ret->n)
+			continue;
+		if (ret->n == max || units[i].len > UINT16_MAX)
+			return -EBADMSG;
+		ret->sets[ret->n++] = units[i];
+	}
+	return ret->n ? 0 : -EBADMSG;
+}
+
+static void put_sets(struct buf *b, const struct set_list *list)
+{
+	for (unsigned int i = 0; i < list->n; i++)
+		put_set(b, list->sets[i].data, list->sets[i].len);
+}
+
+/* What avcC says of all profiles but the first three. @return 0, -EBADMSG: the set is cut off */
+static int put_format(struct buf *b, const struct nal_unit *sps)
+{
+	uint32_t chroma, luma_depth, chroma_depth;
+	struct hevc_bits bits;
+
+	hevc_bits_init(&bits, sps->data + SPS_ID_AT, sps->len - SPS_ID_AT);
+	hevc_bits_get_ue(&bits); /* id */
+	chroma = hevc_bits_get_ue(&bits);
+	if (chroma == 3)
+		hevc_bit(&bits); /* a plane for each colour */
+	luma_depth = hevc_bits_get_ue(&bits);
+	chroma_depth = hevc_bits_get_ue(&bits);
+	if (bits.is_over || chroma > 3 || luma_depth > 6 || chroma_depth > 6)
+		return -EBADMSG;
+	put_u8(b, 0xfc | chroma);
+	put_u8(b, 0xf8 | luma_depth);
+	put_u8(b, 0xf8 | chroma_depth);
+	put_u8(b, 0); /* no extensions of sequence parameter sets */
+	return 0;
+}
+
+int avcc_build(const struct nal_unit *units, size_t n, struct buf *ret)
+{
+	struct set_list sps, pps;
+	uint8_t level = 0;
+	int r = list_sets(units, n, TYPE_SPS, AVCC_SPS_MAX, &sps);
+
+	if (r == 0)
+		r = list_sets(units, n, TYPE_PPS, AVCC_PPS_MAX, &pps);
+	for (unsigned int i = 0; i < sps.n && r == 0; i++) {
+		if (sps.sets[i].len <= SPS_ID_AT)
+			r = -EBADMSG;
+		else if (sps.sets[i].data[3] > level)
+			level = sps.sets[i].data[3];
+	}
+	if (r < 0)
+		return r;
+	put_u8(ret, 1);
+	buf_add(ret, sps.sets[0].data + 1, 2); /* profile, its constraints */
+	put_u8(ret, level);                    /* none of them may need more */
+	put_u8(ret, 0xff);                     /* lengths have 4 bytes */
+	put_u8(ret, 0xe0 | sps.n);
+	put_sets(ret, &sps);
+	put_u8(ret, pps.n);
+	put_sets(ret, &pps);
+	if (sps.sets[0].data[1] != PROFILE_BASELINE && sps.sets[0].data[1] != PROFILE_MAIN &&
+	    sps.sets[0].data[1] != PROFILE_EXTENDED)
+		r = put_format(ret, &sps.sets[0]);
+	return r < 0 ? r : buf_error(ret);
 }

@@ -9,7 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nal.h"
 #include "storyclip/common/buf.h"
+
+#define AVCC_SPS_MAX 31 /* as many as avcC counts */
+#define AVCC_PPS_MAX 255
 
 struct avcc_info {
 	unsigned int length_bytes; /* of the number before each NAL unit: 1, 2 or 4 */
@@ -34,3 +38,11 @@ int avcc_find(const uint8_t *stsd, size_t len, const uint8_t **ret, size_t *ret_
 
 /** The same description with one more pair of sets. @return 0, -ENOMEM, -EBADMSG */
 int avcc_add(const uint8_t *stsd, size_t len, const struct avcc_sets *sets, struct buf *ret);
+
+/**
+ * The content of avcC from NAL units as they come in a stream. Each different set is kept, in its
+ * order, and the chroma format and depths are the first sequence's own; other units are passed
+ * over.
+ * @return 0, -ENOMEM, -EBADMSG (not both kinds of sets are there, too many, or one is cut off)
+ */
+int avcc_build(const struct nal_unit *units, size_t n, struct buf *ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A NAL unit's bits, read past the bytes that keep start codes out of it. No allocation. */
+/* A NAL unit's bits (of H.264 too), read past the bytes that keep start codes out of it. No allocation. */
 #pragma once
 
 #include <stdbool.h>
