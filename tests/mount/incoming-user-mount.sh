@@ -31,6 +31,13 @@ as timeout 60 cat "$MNT/jobs/own/wait" >"$LOG/wait"
 eq "$(jq -r '"\(.status) \(.totalClips)"' "$LOG/wait")" "done 2"
 eq "$(as stat -c %u "$MNT/jobs/own/clips/clip_001.mp4")" "$(id -u nobody)"
 eq "$(stat -c %a "$ROOT/tmp/uploads")" 700
+# the rules of POSIX that one user can try
+mkdir -m 777 "$SC_TEST/native"
+cp "$SC_TESTS"/tools/posix_rules.{py,txt} "$bin"
+chmod 755 "$bin"/posix_rules.*
+as mkdir "$MNT/incoming/rules"
+as env PYTHONDONTWRITEBYTECODE=1 "$bin/posix_rules.py" --without acl "$MNT/incoming/rules" "$SC_TEST/native" \
+	"$bin/posix_rules.txt" || fail "see above"
 # even root does not get in
 errno EACCES ls "$MNT/jobs"
 as fusermount3 -u "$MNT"
