@@ -208,23 +208,32 @@ static void tell_truncated(struct fs *fs, struct inc_node *node, int fd)
 	intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
 }
 
-void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+/* Open what is there already. Whether a job may hold it is settled before or behind all of this. */
+static int open_known(struct fs *fs, fuse_req_t req, struct inc_node *node, int flags,
+		      struct inc_file **ret)
 {
-	struct inc_file *file;
 	auto_fd int fd = -1;
-	bool may_change = is_writable(fi->flags) || (fi->flags & O_TRUNC);
+	bool may_change = is_writable(flags) || (flags & O_TRUNC);
 	struct intake_opening opening;
 	int r;
 
 	if (may_change)
-		intake_opening_begin(fs->intake, inc_of(node)->dev, inc_of(node)->ino, &opening);
-	r = open_node(fs, req, inc_of(node), fi->flags, &fd);
+		intake_opening_begin(fs->intake, node->dev, node->ino, &opening);
+	r = open_node(fs, req, node, flags, &fd);
 	if (r == 0)
-		r = file_create(fs, req, inc_of(node), &fd, fi->flags, &file);
-	if (r == 0 && may_change && !is_writable(fi->flags))
-		tell_truncated(fs, inc_of(node), file->fd);
+		r = file_create(fs, req, node, &fd, flags, ret);
+	if (r == 0 && may_change && !is_writable(flags))
+		tell_truncated(fs, node, (*ret)->fd);
 	if (may_change)
 		intake_opening_end(fs->intake, &opening);
+	return r;
+}
+
+void inc_open(struct fs *fs, fuse_req_t req, struct node *node, struct fuse_file_info *fi)
+{
+	struct inc_file *file;
+	int r = open_known(fs, req, inc_of(node), fi->flags, &file);
+
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -253,7 +262,7 @@ void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 {
 	struct inc_node *parent = inc_of(dir), *node = NULL;
 	struct fuse_entry_param entry;
-	struct inc_file *file;
+	struct inc_file *file = NULL;
 	auto_fd int fd = -1;
 	int r = inc_is_hidden(fs, parent, name) ? -EPERM : 0;
 
@@ -261,22 +270,25 @@ void inc_create(struct fs *fs, fuse_req_t req, struct node *dir, const char *nam
 		r = create_as_caller(req, parent, name, mode, fi->flags, &fd);
 	if (r == 0) {
 		r = inc_get_opened(fs, parent, name, fd, &node);
+		if (r == 0)
+			r = file_create(fs, req, node, &fd, fi->flags, &file);
 	} else if (r == -EEXIST && !(fi->flags & O_EXCL)) {
 		r = inc_get(fs, parent, name, &node);
 		if (r == 0)
-			r = open_node(fs, req, node, fi->flags, &fd);
+			r = open_known(fs, req, node, fi->flags, &file);
 	}
-	if (r == 0)
+	if (r == 0) {
+		set_opened(fs, req, file, fi, is_writable(fi->flags));
 		r = entry_fill(fs, &node->node, behind_name_timeout(fs, parent, name, node), &entry);
-	if (r == 0)
-		r = file_create(fs, req, node, &fd, fi->flags, &file);
+	}
 	if (r < 0) {
+		if (file)
+			file_close(fs, file);
 		if (node)
 			node_unref(fs, &node->node);
 		fuse_reply_err(req, -r);
 		return;
 	}
-	set_opened(fs, req, file, fi, is_writable(fi->flags));
 	node_ref_to_lookup(fs, &node->node);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT) {
 		file_close(fs, file);
