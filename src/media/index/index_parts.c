@@ -277,8 +277,9 @@ static int join_shown(struct index_track *track)
 		const struct index_track *part = &track->parts[k];
 		size_t base = (size_t)(part->samples - track->samples);
 
-		memcpy(track->shown + track->n_shown, part->shown,
-		       part->n_shown * sizeof(*track->shown));
+		if (part->n_shown) /* without any there may be no array */
+			memcpy(track->shown + track->n_shown, part->shown,
+			       part->n_shown * sizeof(*track->shown));
 		track->n_shown += part->n_shown;
 		for (size_t i = 0; i < part->n_sync; i++) {
 			int64_t pts = part->samples[part->sync[i]].pts;
