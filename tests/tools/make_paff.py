@@ -4,7 +4,9 @@
 
 32 x 32 pixels, an IDR every 12 frames, two fields a frame, each a picture of its own (ITU-T H.264,
 7.3). Every P field sends one of its two macroblocks as it is and takes the other from the field
-before of its parity, so that a lost field shows.
+before of its parity, so that a lost field shows. The fields of a frame differ little, and within a
+macroblock pixels do, so that an encoder and a deinterlacer leave them much as they were, yet never
+quite.
 """
 
 import random
@@ -73,7 +75,7 @@ def parameter_sets():
     return unit(7, 3, sps.end()) + unit(8, 3, pps.end())
 
 
-def field(number, is_bottom, rng):
+def field(number, is_bottom, shades):
     place = number % GROUP
     is_idr = place == 0 and not is_bottom
     is_intra = place == 0
@@ -94,8 +96,12 @@ def field(number, is_bottom, rng):
             s.ue(at)  # macroblocks skipped before it
         s.ue(I_PCM if is_intra else I_PCM + 5)
         s.align()
-        for _ in range(384):
-            s.u(8, rng.randrange(16, 236))
+        luma, *chroma = shades[at]
+        for i in range(256):
+            s.u(8, luma + i % 16 + (i * i + number) % 7 + 2 * is_bottom)
+        for shade in chroma:
+            for _ in range(64):
+                s.u(8, shade + is_bottom)
     if not is_intra and sent == (0,):
         s.ue(1)
     return unit(9, 0, b"\xf0") + (parameter_sets() if is_idr else b"") + \
@@ -107,7 +113,9 @@ def main():
     rng = random.Random(3)
     with open(sys.argv[1], "wb") as f:
         for number in range(frames):
-            f.write(field(number, 0, rng) + field(number, 1, rng))
+            shades = [(rng.randrange(16, 216), rng.randrange(64, 192), rng.randrange(64, 192))
+                      for _ in range(2)]
+            f.write(field(number, 0, shades) + field(number, 1, shades))
 
 
 if __name__ == "__main__":

@@ -210,8 +210,8 @@ static int list_shown(struct index_track *t, int64_t edit_start, int64_t edit_en
 		return -ENOMEM;
 	t->n_shown = 0;
 	for (size_t i = 0; i < t->n_samples; i++)
-		if (!t->samples[i].is_hidden && t->samples[i].pts >= edit_start &&
-		    t->samples[i].pts < edit_end)
+		if (!t->samples[i].is_hidden && !t->samples[i].is_second &&
+		    t->samples[i].pts >= edit_start && t->samples[i].pts < edit_end)
 			t->shown[t->n_shown++] = t->samples[i].pts;
 	sort_ticks(t->shown, t->n_shown);
 	return t->n_shown ? 0 : -ENODATA;
@@ -273,7 +273,8 @@ static int complete_video(struct index_track *t, int64_t last_ticks, int64_t edi
 	t->frame_ticks = usual_ticks(t, last_ticks);
 	t->shown_start = t->shown[0];
 	/* An edit list that ends within rounding of the last frame's end does not cut it. */
-	natural_end = t->shown[t->n_shown - 1] + (last_ticks > 0 ? last_ticks : t->frame_ticks);
+	natural_end = t->shown[t->n_shown - 1] +
+		      (last_ticks > 0 && !t->has_fields ? last_ticks : t->frame_ticks);
 	t->shown_end = edit_end < natural_end && natural_end - edit_end > t->timescale / 500
 			       ? edit_end
 			       : natural_end;

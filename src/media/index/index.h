@@ -39,6 +39,7 @@ struct index_sample {
 	bool is_recovery : 1; /* a recovery point: the coder says that decoding can begin here */
 	bool is_gradual : 1; /* such a one, but right only after some frames */
 	bool is_idr : 1;     /* nothing behind it refers to anything before it */
+	bool is_second : 1;  /* a field (mp4/field.h): its frame is shown with the sample before */
 	bool is_damaged : 1; /* seen so far, without decoding (damage.h) */
 };
 
@@ -47,6 +48,7 @@ struct index_track {
 	bool is_copyable;     /* MP4 can hold it: stsd and samples are there */
 	bool is_derived;  /* pts come from the order of the frames: the container has none */
 	bool is_unpacked; /* its frames were packed two into one: the packets are not the file's own */
+	bool has_fields;  /* some frames are two samples */
 	bool has_cra; /* of HEVC: behind other pictures than its own such a keyframe is not decoded anew */
 	bool has_open_groups; /* pictures decoded after some keyframe are shown before it */
 	unsigned int preroll; /* sound: packets to decode before one is right */

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "../mp4/bytes.h"
+#include "../mp4/avcc.h"
 #include "../mp4/entry.h"
+#include "../mp4/field.h"
 #include "../mp4/keyframe.h"
 #include "../mp4/reader.h"
 #include "../source.h"
@@ -20,6 +22,8 @@
 #define HANDLER_SOUND FOURCC('s', 'o', 'u', 'n')
 #define CODEC_TX3G    FOURCC('t', 'x', '3', 'g')
 #define TKHD_ENABLED  1u
+/* Enough of a sample for what stands before its first slice, but for the longest messages. */
+#define FIELD_BYTES 2048
 
 struct build {
 	const struct mp4_file *file;
@@ -260,6 +264,34 @@ static int look_at_keyframes(struct build *b, const struct mp4_track *t, struct 
 	return 0;
 }
 
+/* Frames of H.264 that are two samples; only interlaced video has such, and is looked through. */
+static int look_for_fields(struct build *b, struct index_track *track)
+{
+	enum field open = FIELD_NONE;
+	struct field_form form;
+	const uint8_t *avcc;
+	uint8_t data[FIELD_BYTES];
+	size_t len;
+
+	if (!track->is_video || !track->stsd || strcmp(track->codec, "h264") != 0 ||
+	    avcc_find(track->stsd, track->stsd_len, &avcc, &len) < 0)
+		return 0;
+	field_form_read(avcc, len, &form);
+	for (size_t i = 0; i < track->n_samples && form.is_possible; i++) {
+		struct index_sample *s = &track->samples[i];
+		size_t want = s->size < sizeof(data) ? s->size : sizeof(data);
+		ssize_t n = b->input->read(b->input->context, data, want, s->offset);
+
+		if (n < 0)
+			return error_from_errno(b->e, (int)n, "reading the upload");
+		s->is_second = field_is_second(&open, field_read(&form, data, (size_t)n,
+								 track->nal_length_bytes));
+		s->is_sync &= !s->is_second;
+		track->has_fields |= s->is_second;
+	}
+	return 0;
+}
+
 /* A track's samples as its tables have them, as far as the file holds them. */
 static int read_samples(struct build *b, const struct mp4_track *t, struct index_track *track,
 			struct mp4_sample **ret, size_t *ret_n)
@@ -353,6 +385,8 @@ static int add_samples(struct build *b, const struct mp4_track *t, struct index_
 							  .size = samples[i].size,
 							  .is_sync = samples[i].is_sync};
 	r = look_at_keyframes(b, t, track);
+	if (r == 0)
+		r = look_for_fields(b, track);
 	if (r < 0)
 		return r;
 	if (!has_several_edits(t)) {

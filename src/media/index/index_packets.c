@@ -106,6 +106,7 @@ static int add_track(struct packet_scan *scan, size_t number)
 	t->samples = take_ptr(from->samples);
 	t->n_samples = from->n;
 	t->set_ids = from->set_ids;
+	t->has_fields = from->has_fields;
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
 	    from->hidden_min <= from->shown_max)
 		t->obstacle = "edited in several parts";
@@ -118,8 +119,6 @@ static int add_track(struct packet_scan *scan, size_t number)
 		t->obstacle = scan->is_edited ? "edited in several parts"
 			      : is_mov	      ? "in fragments that overlap"
 					      : "with a clock that jumps";
-	if (t->is_video && from->is_fields)
-		t->obstacle = "coded field by field";
 	if (scan->reader->is_packed[number] && !t->is_unpacked)
 		t->obstacle = OBSTACLE_PACKED;
 	r = index_describe(st, from, t);

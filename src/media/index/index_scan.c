@@ -77,15 +77,45 @@ static void keep_head(struct scan_track *t, const AVPacket *packet, bool is_anne
 	       t->head_len < sizeof(t->head) ? t->head_len : sizeof(t->head));
 }
 
-/* What a broadcast stream may do that clips cannot: its clock jumps, its packets are fields. */
-static void note_clock(struct scan_track *t, const AVStream *st, const struct index_sample *s,
-		       bool is_annexb, bool has_dts)
+/* Half a frame of H.264. With start codes libavformat gives each picture a packet, and its parser
+ * has looked at it. */
+static enum field field_of(const struct packet_scan *scan, size_t number)
 {
-	/* Other containers hold both fields in a packet, whatever the parser says of the first. */
-	const struct AVCodecParserContext *parser = is_annexb ? av_stream_get_parser(st) : NULL;
+	const AVStream *st = scan->reader->streams[number];
+	const AVPacket *packet = scan->reader->packet;
+	const struct AVCodecParserContext *parser;
 
-	t->is_fields |= parser && (parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD ||
-				   parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD);
+	if (st->codecpar->codec_id != AV_CODEC_ID_H264)
+		return FIELD_NONE;
+	if (!scan->reader->is_annexb[number])
+		return field_read(&scan->tracks[number].form, packet->data, (size_t)packet->size,
+				  nal_length_bytes(st->codecpar));
+	parser = av_stream_get_parser(st);
+	if (!parser)
+		return FIELD_NONE;
+	return parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD      ? FIELD_TOP
+	       : parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD ? FIELD_BOTTOM
+										: FIELD_NONE;
+}
+
+/* The second field of a frame need not have a time: it is shown with the first. */
+static void note_field(struct packet_scan *scan, size_t number, struct index_sample *s)
+{
+	struct scan_track *t = &scan->tracks[number];
+
+	s->is_second = field_is_second(&t->open_field, field_of(scan, number));
+	if (!s->is_second)
+		return;
+	t->has_fields = true;
+	s->is_sync = false;
+	if (scan->reader->packet->pts == AV_NOPTS_VALUE)
+		s->pts = s[-1].pts + 1;
+}
+
+/* What a broadcast stream may do that clips cannot: its clock jumps. */
+static void note_clock(struct scan_track *t, const AVStream *st, const struct index_sample *s,
+		       bool has_dts)
+{
 	if (!has_dts || !t->is_clocked)
 		return;
 	t->is_jumping |= t->n && (s->dts < t->max_dts ||
@@ -140,13 +170,15 @@ static int scan_add(struct packet_scan *scan, size_t number)
 	s->is_hidden = packet->flags & AV_PKT_FLAG_DISCARD;
 	s->is_damaged = t->is_behind_damage || is_damaged(scan->reader, number);
 	t->is_behind_damage = false;
-	note_clock(t, st, s, scan->reader->is_annexb[number], packet->dts != AV_NOPTS_VALUE);
+	note_field(scan, number, s);
+	note_clock(t, st, s, packet->dts != AV_NOPTS_VALUE);
 	look_at_keyframe(t, st, packet, s);
 	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
 		return error_from_errno(scan->e, -ENOMEM, "reading the upload");
 	note_padding(t, st, packet);
 	keep_head(t, packet, scan->reader->is_annexb[number]);
-	t->lacks_pts |= packet->pts == AV_NOPTS_VALUE || scan->reader->is_packed[number];
+	t->lacks_pts |= (packet->pts == AV_NOPTS_VALUE && !s->is_second) ||
+			scan->reader->is_packed[number];
 	t->has_dts = (!t->n || t->has_dts) && packet->dts != AV_NOPTS_VALUE;
 	if (packet->flags & AV_PKT_FLAG_DISCARD) {
 		t->hidden_min = t->has_hidden && t->hidden_min < s->pts ? t->hidden_min : s->pts;
@@ -177,6 +209,9 @@ int packet_scan_read(struct packet_scan *scan)
 			!av_match_name("matroska", scan->reader->input->format->iformat->name);
 		scan->tracks[i].step = packet_frame_ticks(scan->reader->streams[i]);
 		scan->tracks[i].step += !scan->tracks[i].step;
+		field_form_read(scan->reader->streams[i]->codecpar->extradata,
+				(size_t)scan->reader->streams[i]->codecpar->extradata_size,
+				&scan->tracks[i].form);
 		if (packet_order_open(scan->reader->input->format, scan->reader->streams[i],
 				      &scan->tracks[i].order) < 0)
 			return error_from_errno(scan->e, -ENOMEM, "reading the upload");

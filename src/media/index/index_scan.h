@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "../mp4/field.h"
 #include "packets.h"
 #include "text_track.h"
 
@@ -17,7 +18,9 @@ struct scan_track {
 	bool has_hidden; /* packets that an edit list hides */
 	int64_t hidden_min, hidden_max, shown_min, shown_max; /* pts of both kinds */
 	int64_t last_ticks;    /* duration of the packet with the largest pts; 0 unknown */
-	bool is_fields;        /* half pictures come one by one */
+	struct field_form form; /* of H.264 */
+	enum field open_field;  /* the last packet began a frame */
+	bool has_fields;        /* as index_track.has_fields */
 	bool is_jumping;       /* its clock goes back */
 	bool is_clocked;       /* its decode times are the container's, not libavformat's guesses */
 	int64_t max_dts;       /* so far */
