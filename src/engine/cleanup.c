@@ -60,10 +60,13 @@ void cleanup_ended(struct engine *engine, const char *job_id)
 	hold_drop(engine, job_id);
 }
 
-void cleanup_to_trash(struct engine *engine, const char *job_id, const char *trash)
+int cleanup_to_trash(struct engine *engine, const char *job_id, const char *trash)
 {
+	int r = 0;
+
 	if (trash && renameat(engine->output_fd, job_id, engine->output_fd, trash) < 0 &&
 	    errno != ENOENT)
-		log_error_with(-errno, "job %s: removing its clips", job_id);
+		r = -errno;
 	joblog_remove(engine, job_id);
+	return r;
 }

@@ -24,5 +24,7 @@ void cleanup_ended(struct engine *engine, const char *job_id);
 /**
  * The names of a removed job: its clips become `trash` (NULL: it has none), its log goes. The bytes
  * are the sweeper's.
+ *
+ * @return 0, or an error of the rename: OUTPUT_ROOT/<id> is still there
  */
-void cleanup_to_trash(struct engine *engine, const char *job_id, const char *trash);
+int cleanup_to_trash(struct engine *engine, const char *job_id, const char *trash);

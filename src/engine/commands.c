@@ -141,7 +141,7 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 	auto_snapshot struct job_snapshot last = {0};
 	char trash[NAME_MAX + 1];
 	uint64_t version;
-	bool has_clips = false;
+	bool has_clips = false, is_moved = true;
 	int r;
 
 	r = check_removable(engine, job_id, caller, e);
@@ -166,14 +166,14 @@ int engine_remove(struct engine *engine, const char *job_id, const struct caller
 	lock_release(&engine->commit);
 	if (r == 0) {
 		hook_reach("remove-midway");
-		cleanup_to_trash(engine, job_id, has_clips ? trash : NULL);
+		is_moved = cleanup_to_trash(engine, job_id, has_clips ? trash : NULL) == 0;
 	}
 	engine_left(engine, &leaving);
 	if (r == -ENOENT)
 		return refuse_unknown(job_id, e); /* somebody else has removed it meanwhile */
 	if (r < 0)
 		return refuse_database(engine, r, e);
-	if (sweeper_add_trash(engine, trash) < 0)
+	if (sweeper_add_trash(engine, trash, is_moved ? NULL : job_id) < 0)
 		log_warning("outputs/%s is removed at the next start", trash);
 	engine_notify(engine, job_id, version, what);
 	return 0;

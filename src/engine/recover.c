@@ -110,12 +110,13 @@ static int finish_removals(struct engine *engine)
 	r = store_removals_each(engine->deps.store, collect_removal, &names);
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		const struct name *name = &names.list[i];
+		bool is_moved = true;
 
 		/* A newer job could only get the id once the directory had been renamed. */
-		if (!name->is_id_taken) {
-			cleanup_to_trash(engine, name->id, name->has_clips ? name->trash : NULL);
-		}
-		r = sweeper_add_trash(engine, name->trash);
+		if (!name->is_id_taken)
+			is_moved = cleanup_to_trash(engine, name->id,
+						    name->has_clips ? name->trash : NULL) == 0;
+		r = sweeper_add_trash(engine, name->trash, is_moved ? NULL : name->id);
 	}
 	return r;
 }

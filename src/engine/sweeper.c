@@ -13,13 +13,15 @@
 #include "storyclip/common/log.h"
 
 #define LOOK_EVERY_MS 500
+#define RETRY_MS      5000 /* a removal that the file system refused: EIO, a quota, no room for a new name */
 
 struct sweep {
 	struct sweep *next;
 	char trash[NAME_MAX + 1]; /* "": a stuck process */
+	int64_t again_at;         /* of the trash, monotonic ms; 0: it was not tried yet */
 	pid_t pid;
 	int pidfd;
-	char job_id[JOB_ID_SIZE];
+	char job_id[JOB_ID_SIZE]; /* with trash: whose clips still have their own name, or "" */
 	unsigned int attempt;
 };
 
@@ -32,7 +34,7 @@ static void add(struct engine *engine, struct sweep *sweep)
 	lock_release(&engine->jobs);
 }
 
-int sweeper_add_trash(struct engine *engine, const char *trash)
+int sweeper_add_trash(struct engine *engine, const char *trash, const char *unmoved)
 {
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
 
@@ -40,6 +42,7 @@ int sweeper_add_trash(struct engine *engine, const char *trash)
 		return -ENOMEM;
 	sweep->pidfd = -1;
 	snprintf(sweep->trash, sizeof(sweep->trash), "%s", trash);
+	snprintf(sweep->job_id, sizeof(sweep->job_id), "%s", unmoved ? unmoved : "");
 	add(engine, sweep);
 	return 0;
 }
@@ -60,22 +63,57 @@ void sweeper_add_stuck(struct engine *engine, pid_t pid, int pidfd, const char *
 	add(engine, sweep);
 }
 
-/* @return whether it is finished (or will never be) */
+/* The rename that failed when the job was removed. Nobody can take the id while its directory is there: if a job has
+ * it, the directory is that job's. */
+static int move_to_trash(struct engine *engine, struct sweep *sweep)
+{
+	struct leaving leaving = {0};
+	struct job_state_row row;
+	int r = 0;
+
+	if (!sweep->job_id[0])
+		return 0;
+	if (engine_try_leave(engine, &leaving, sweep->job_id)) {
+		r = store_job_state(engine->deps.store, sweep->job_id, &row);
+		if (r == -ENOENT)
+			r = cleanup_to_trash(engine, sweep->job_id, sweep->trash);
+	}
+	engine_left(engine, &leaving);
+	if (r == 0)
+		sweep->job_id[0] = '\0';
+	return r;
+}
+
+/* @return whether it is gone */
+static bool sweep_trash(struct engine *engine, struct sweep *sweep)
+{
+	int64_t now = engine_now_ms(engine);
+	int r;
+
+	if (now < sweep->again_at)
+		return false;
+	r = move_to_trash(engine, sweep);
+	if (r == 0)
+		r = file_remove_tree(engine->output_fd, sweep->trash);
+	if (r == 0)
+		r = store_removal_done(engine->deps.store, sweep->trash);
+	if (r < 0 && !sweep->again_at)
+		log_error_with(r, "removing outputs/%s (tried again every %d s, and at the next start)",
+			       sweep->job_id[0] ? sweep->job_id : sweep->trash, RETRY_MS / 1000);
+	if (r == 0 && sweep->again_at)
+		log_info("removed outputs/%s at last", sweep->trash);
+	sweep->again_at = now + RETRY_MS;
+	return r == 0;
+}
+
+/* @return whether it is finished */
 static bool sweep_one(struct engine *engine, struct sweep *sweep)
 {
 	struct pollfd fd = {.fd = sweep->pidfd, .events = POLLIN};
 	struct leaving leaving = {0};
-	int r;
 
-	if (sweep->trash[0]) {
-		r = file_remove_tree(engine->output_fd, sweep->trash);
-		if (r == 0)
-			r = store_removal_done(engine->deps.store, sweep->trash);
-		if (r < 0)
-			log_error_with(r, "removing outputs/%s (tried again at the next start)",
-				       sweep->trash);
-		return true;
-	}
+	if (sweep->trash[0])
+		return sweep_trash(engine, sweep);
 	if (poll(&fd, 1, 0) <= 0)
 		return false;
 	waitpid(sweep->pid, NULL, 0);

@@ -7,9 +7,15 @@
 
 #include "state.h"
 
-/** The clips of a removed job lie in OUTPUT_ROOT/<trash>: remove them, then the note. Any thread.
+/**
+ * The clips of a removed job lie in OUTPUT_ROOT/<trash>: remove them, then the note. What fails is tried again
+ * while the daemon runs, and at the next start.
+ *
+ * @param unmoved  the job's id when its clips could not be renamed to `trash` yet, else NULL
+ * @return 0, -ENOMEM: the next start finds the note
+ * Threads: any.
  */
-int sweeper_add_trash(struct engine *engine, const char *trash);
+int sweeper_add_trash(struct engine *engine, const char *trash, const char *unmoved);
 /** Reap it when it goes, and clean up after its attempt. Takes the pidfd. Any thread. */
 void sweeper_add_stuck(struct engine *engine, pid_t pid, int pidfd, const char *job_id,
 		       unsigned int attempt);
