@@ -33,6 +33,7 @@ compare ipictures-marked.mp4 exact
 eq "$(methods)" "$(printf 'copy%.0s ' {1..9})copy"
 contains "$(cat "$MNT/jobs/$id/log")" "clip 2: decoding cannot begin at its keyframe (frame at 0.920000 s); it begins at an earlier one (frame at 0.000000 s)"
 lacks "$(warnings)" "encoded anew"
+contains "$(warnings)" "'smart' has none" # some of these clips hold an IDR
 cut ipictures-marked.mp4 smart '"clipDuration":1.7'
 compare ipictures-marked.mp4 smart
 eq "$(methods)" "copy encode encode head encode encode head encode"
@@ -48,6 +49,7 @@ eq "$(methods)" "copy head encode"
 contains "$(warnings)" "2 of 3 clips (the first is clip 2)"
 contains "$(warnings)" "encoded anew"
 contains "$(cat "$MNT/jobs/$id/log")" "clip 3: decoding cannot begin"
+matches "$(warnings)" "in 1 of 3 clips .clip 1: 8.0 s.*'encode' has none" # which smart would encode whole
 # recovery points are what they say
 while read -r name mode; do
 	cut "$name" "$mode" '"clipDuration":1.4'

@@ -186,17 +186,33 @@ static int copy_by_packets(struct media_source *source, const struct copy_select
 struct hidden_heads {
 	clip_made made;
 	void *made_context;
+	const struct index_track *picture; /* NULL: 'smart' cannot help, or is the mode itself */
+	const struct copy_cut *cuts;
+	bool can_help; /* 'smart' would copy something of such a clip, too */
 	unsigned int n_long;
 	unsigned int longest;
 	int64_t longest_us;
 };
 
+/* Whether a head would end within the clip: else `smart` encodes all of it, which is `encode`. */
+static bool can_smart_help(const struct hidden_heads *heads, unsigned int number)
+{
+	const struct copy_cut *cut = &heads->cuts[number - 1];
+	const struct copy_cut smart = {
+		.start = cut->start, .end = cut->end, .has_head = true, .needs_idr = true};
+
+	return heads->picture &&
+	       copy_first_sample(heads->picture, &smart) < heads->picture->n_samples;
+}
+
 static void note_hidden_head(void *context, const struct artifact *artifact)
 {
 	struct hidden_heads *heads = context;
 
-	if (artifact->hidden_head_us > HIDDEN_WARNING_US)
+	if (artifact->hidden_head_us > HIDDEN_WARNING_US) {
 		heads->n_long++;
+		heads->can_help |= can_smart_help(heads, artifact->number);
+	}
 	if (artifact->hidden_head_us > heads->longest_us) {
 		heads->longest_us = artifact->hidden_head_us;
 		heads->longest = artifact->number;
@@ -246,7 +262,8 @@ static void warn_of_bare_sound(const struct media_source *source, const struct c
 int copy_clips(struct media_source *source, const char *mode_name, struct copy_cut *cuts,
 	       size_t n_cuts, int dir_fd, clip_made made, void *made_context, struct error *e)
 {
-	struct hidden_heads heads = {.made = made, .made_context = made_context};
+	struct hidden_heads heads = {.made = made, .made_context = made_context, .cuts = cuts};
+	const struct index_track *main = index_main(source->index);
 	struct recoder *recoder = NULL;
 	auto_free char *dropped = strdup(source->index->dropped);
 	struct copy_selection selection;
@@ -270,6 +287,8 @@ int copy_clips(struct media_source *source, const char *mode_name, struct copy_c
 		return r;
 	}
 	selection.texts = &texts;
+	if (cut_smart_knows(main->codec) && strcmp(mode_name, cut_mode_name(CUT_SMART)) != 0)
+		heads.picture = main;
 	warn_of_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
@@ -288,6 +307,6 @@ int copy_clips(struct media_source *source, const char *mode_name, struct copy_c
 			"more than 2 s of hidden picture before the first frame in %u of %zu "
 			"clips (clip %u: %.1f s), as keyframes are far apart; '%s' has none",
 			heads.n_long, n_cuts, heads.longest, (double)heads.longest_us / 1e6,
-			cut_smart_knows(index_main(source->index)->codec) ? "smart" : "encode");
+			heads.can_help ? "smart" : "encode");
 	return r;
 }
