@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include <libavutil/dict.h>
+#include <libavutil/mastering_display_metadata.h>
+#include <libavutil/mathematics.h>
 #include <libavutil/pixdesc.h>
 
 #include "../mp4/entry.h"
@@ -13,20 +15,70 @@
 /* Of tkhd: one of these sounds is played, as libavformat writes it. */
 #define SOUND_GROUP 1
 
-static const int32_t *display_matrix(const AVStream *st)
+/* What the container says beside the stream; NULL: not that, or less than min bytes of it. */
+static const void *side_data(const AVStream *st, enum AVPacketSideDataType type, size_t min)
 {
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
-	const AVPacketSideData *side = av_packet_side_data_get(st->codecpar->coded_side_data,
-							       st->codecpar->nb_coded_side_data,
-							       AV_PKT_DATA_DISPLAYMATRIX);
+	const AVPacketSideData *side = av_packet_side_data_get(
+		st->codecpar->coded_side_data, st->codecpar->nb_coded_side_data, type);
 
-	return side && side->size >= 36 ? (const int32_t *)(const void *)side->data : NULL;
+	return side && side->size >= min ? side->data : NULL;
 #else
 	size_t size = 0;
-	const uint8_t *data = av_stream_get_side_data(st, AV_PKT_DATA_DISPLAYMATRIX, &size);
+	const uint8_t *data = av_stream_get_side_data(st, type, &size);
 
-	return data && size >= 36 ? (const int32_t *)(const void *)data : NULL;
+	return data && size >= min ? data : NULL;
 #endif
+}
+
+/* In whole units of 1 / unit; false: no such number fits. */
+static bool in_units(AVRational value, int unit, uint32_t max, uint32_t *ret)
+{
+	int64_t units;
+
+	if (value.den <= 0 || value.num < 0)
+		return false;
+	units = av_rescale_rnd(value.num, unit, value.den, AV_ROUND_NEAR_INF);
+	*ret = (uint32_t)units;
+	return units <= max;
+}
+
+static bool read_display(const AVMasteringDisplayMetadata *display, struct entry_light *ret)
+{
+	/* MP4 has green first. */
+	const AVRational xy[8] = {
+		display->display_primaries[1][0], display->display_primaries[1][1],
+		display->display_primaries[2][0], display->display_primaries[2][1],
+		display->display_primaries[0][0], display->display_primaries[0][1],
+		display->white_point[0],          display->white_point[1],
+	};
+
+	if (!display->has_primaries || !display->has_luminance)
+		return false;
+	for (size_t i = 0; i < SC_ARRAY_SIZE(xy); i++) {
+		uint32_t units;
+
+		if (!in_units(xy[i], 50000, UINT16_MAX, &units))
+			return false;
+		ret->display_xy[i] = (uint16_t)units;
+	}
+	return in_units(display->max_luminance, 10000, UINT32_MAX, &ret->display_max) &&
+	       in_units(display->min_luminance, 10000, UINT32_MAX, &ret->display_min);
+}
+
+static void read_light(const AVStream *st, struct entry_light *ret)
+{
+	const AVMasteringDisplayMetadata *display =
+		side_data(st, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, sizeof(*display));
+	const AVContentLightMetadata *level =
+		side_data(st, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof(*level));
+
+	ret->has_display = display && read_display(display, ret);
+	if (!level || level->MaxCLL > UINT16_MAX || level->MaxFALL > UINT16_MAX)
+		return;
+	ret->has_level = true;
+	ret->level_max = (uint16_t)level->MaxCLL;
+	ret->level_average = (uint16_t)level->MaxFALL;
 }
 
 /* @return false when the form of the samples is not known */
@@ -69,10 +121,11 @@ static int describe_video(const AVStream *st, struct index_track *t, struct buf 
 		.matrix = (uint16_t)par->color_space,
 		.is_full_range = par->color_range == AVCOL_RANGE_JPEG,
 	};
-	const int32_t *matrix = display_matrix(st);
+	const int32_t *matrix = side_data(st, AV_PKT_DATA_DISPLAYMATRIX, sizeof(t->matrix));
 	uint8_t vpcc[8];
 	uint64_t width = (uint64_t)(par->width > 0 ? par->width : 0);
 
+	read_light(st, &avc.light);
 	if (sar.num > 0 && sar.den > 0) {
 		avc.pixel_width = (uint32_t)sar.num;
 		avc.pixel_height = (uint32_t)sar.den;

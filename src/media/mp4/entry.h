@@ -33,6 +33,16 @@ int entry_copy(const struct mp4_track *track, struct buf *ret);
 #define ESDS_MP3_LOW        0x69 /* at the sampling rates of MPEG-2 */
 #define ESDS_MP3            0x6b
 
+/** What the screen and the light were that an HDR picture was made for (ISO/IEC 23001-8, CTA-861.3). */
+struct entry_light {
+	bool has_display;
+	/* Green, blue, red, white, x and y of each, in 0.00002; then 0.0001 cd/m². */
+	uint16_t display_xy[8];
+	uint32_t display_max, display_min;
+	bool has_level;
+	uint16_t level_max, level_average; /* cd/m², of a pixel and of a frame */
+};
+
 /** A picture's description; of other codecs avcc is what their own box holds. */
 struct entry_avc {
 	uint16_t width, height;
@@ -42,6 +52,7 @@ struct entry_avc {
 	/* H.273 numbers for colr; all 2 (unspecified) or 0: no box */
 	uint16_t primaries, transfer, matrix;
 	bool is_full_range;
+	struct entry_light light;
 };
 
 struct entry_aac {

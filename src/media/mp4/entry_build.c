@@ -68,6 +68,26 @@ static void put_colour(struct buf *b, const struct entry_avc *video)
 	box_end(b, box);
 }
 
+static void put_light(struct buf *b, const struct entry_light *light)
+{
+	size_t box;
+
+	if (light->has_display) {
+		box = box_begin(b, "mdcv");
+		for (size_t i = 0; i < SC_ARRAY_SIZE(light->display_xy); i++)
+			put_be16(b, light->display_xy[i]);
+		put_be32(b, light->display_max);
+		put_be32(b, light->display_min);
+		box_end(b, box);
+	}
+	if (light->has_level) {
+		box = box_begin(b, "clli");
+		put_be16(b, light->level_max);
+		put_be16(b, light->level_average);
+		box_end(b, box);
+	}
+}
+
 /* What each codec of pictures is called in MP4. */
 static const struct video_form {
 	const char *codec;
@@ -127,6 +147,7 @@ int entry_build_video(const char *codec, const struct entry_avc *video, struct b
 		box_end(ret, box);
 	}
 	put_colour(ret, video);
+	put_light(ret, &video->light);
 	if (video->pixel_width && video->pixel_height) {
 		box = box_begin(ret, "pasp");
 		put_be32(ret, video->pixel_width);
