@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Two sounds and two subtitles: each clip has them all, with their languages, names and which comes first, and shows
-# the words of its range. What is only a picture of words is named as left out.
+# Two sounds and two subtitles: each clip has them all, with their languages, names, which comes first and which is
+# for all viewers, and shows the words of its range. What is only a picture of words is named as left out.
 # shellcheck source=tests/lib/sc.sh
 . "${SC_TESTS:?run me by tests/lib/run-one}/lib/sc.sh"
 
@@ -28,13 +28,65 @@ make() { # FILE OPTIONS…
 		-c:v libx264 -preset ultrafast -g 35 -c:a aac -ac 1 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu \
 		-metadata:s:a:0 title=Commentary -metadata:s:a:1 title=Original -metadata:s:s:0 language=eng \
 		-metadata:s:s:1 language=deu -metadata:s:s:0 title=Words -metadata:s:s:1 title=Worte \
-		-disposition:a:0 0 -disposition:a:1 default -disposition:s:0 0 -disposition:s:1 default "${@:2}" "$1"
+		-disposition:a:0 0 -disposition:a:1 default -disposition:s:0 forced -disposition:s:1 default "${@:2}" "$1"
 }
 make tx3g.mp4 -c:s mov_text
 make parts.mp4 -c:s mov_text -movflags frag_keyframe+empty_moov
 make subrip.mkv -c:s srt
 make ass.mkv -c:s ass
 make vtt.mkv -c:s webvtt
+make ttml.mp4 -c:s ttml
+sed s/tx3g/stpp/g parts.mp4 >ttml-parts.mp4 # in fragments, as far as its name goes
+
+# WebVTT in MP4, which ffmpeg does not write: the words of tx3g.mp4 in its boxes, behind all else
+python3 - <<'END'
+import struct
+
+data = bytearray(open("tx3g.mp4", "rb").read())
+words = bytearray()
+
+def box(kind, content):
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+def boxes(at, end):
+    while at < end:
+        size, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, at + 8, at + size
+        at += size
+
+def find(at, end, *path):
+    for kind, start, stop in boxes(at, end):
+        if kind == path[0]:
+            return find(start, stop, *path[1:]) if path[1:] else (start, stop)
+
+def numbers(at, n):
+    return struct.unpack_from(f">{n}I", data, at)
+
+moov = find(0, len(data), b"moov")
+for kind, start, stop in list(boxes(*moov)):
+    stbl = find(start, stop, b"mdia", b"minf", b"stbl") if kind == b"trak" else None
+    if not stbl or data[find(*stbl, b"stsd")[0] + 12:][:4] != b"tx3g":
+        continue
+    entry, sizes, places, runs = (find(*stbl, name)[0] for name in (b"stsd", b"stsz", b"stco", b"stsc"))
+    data[entry + 12:entry + 16] = b"wvtt"
+    same, n = numbers(sizes + 4, 2)
+    listed = numbers(sizes + 12, n)
+    assert not same
+    run = [numbers(runs + 8 + 12 * i, 3) for i in range(numbers(runs + 4, 1)[0])]
+    sample = 0
+    for chunk in range(numbers(places + 4, 1)[0]):
+        at = numbers(places + 8 + 4 * chunk, 1)[0]
+        struct.pack_into(">I", data, places + 8 + 4 * chunk, len(data) + 8 + len(words))
+        for _ in range([count for first, count, _ in run if first <= chunk + 1][-1]):
+            text = bytes(data[at + 2:at + 2 + struct.unpack_from(">H", data, at)[0]])
+            cue = box(b"vttc", box(b"sttg", b"line:1") + box(b"payl", text.replace(b"&", b"&amp;")))
+            cue = cue if text else box(b"vtte", b"")
+            struct.pack_into(">I", data, sizes + 12 + 4 * sample, len(cue))
+            words += cue
+            at += listed[sample]
+            sample += 1
+open("wvtt.mp4", "wb").write(data + box(b"mdat", bytes(words)))
+END
 
 # A subtitle of one black picture, and its end.
 python3 - >picture.sup <<'END'
@@ -75,7 +127,7 @@ def words(path, count):
 def read(path):
     """What is said of the tracks beside the picture; and of each subtitle track [(start, end, words)]."""
     said = json.loads(run("ffprobe", "-v", "error", "-of", "json", "-show_entries", "stream=index,codec_type:"
-                          "stream_tags=language:stream_disposition=default:packet=stream_index,pts_time,duration_time,size",
+                          "stream_tags=language:stream_disposition=default,forced:packet=stream_index,pts_time,duration_time,size",
                           path))
     streams = [s for s in said["streams"] if s["codec_type"] != "video"]
     texts = [s["index"] for s in streams if s["codec_type"] == "subtitle"]
@@ -89,12 +141,14 @@ def read(path):
         times = [(s, e) for s, e, p in zip(starts, ends, packets) if int(p["size"]) > 2]
         assert len(times) == len(lines), (path, times, lines)
         cues.append([(s, e, w) for (s, e), w in zip(times, lines)])
-    return [(s["codec_type"], s["tags"]["language"], s["disposition"]["default"]) for s in streams], cues
+    return [(s["codec_type"], s["tags"]["language"], s["disposition"]["default"], s["disposition"]["forced"])
+            for s in streams], cues
 
 source, job = sys.argv[1:]
 clips = json.load(open(f"{job}/status"))["result"]["artifacts"]
 assert len(clips) == 3, clips
 tracks, wanted = read(source)
+assert [forced for *_, forced in tracks] == [0, 0, 1, 0], tracks
 assert len(wanted) == 2 and all(len(w) == 3 for w in wanted), wanted
 n = 0
 for clip in clips:
@@ -120,18 +174,25 @@ sc_mount
 cut() { # MODE UPLOAD
 	echo "{\"uploadId\":\"$2\",\"clipDuration\":2,\"cut\":\"$1\",\"jobId\":\"$1.$2\"}" >"$MNT/control"
 }
-for name in tx3g.mp4 parts.mp4 subrip.mkv ass.mkv vtt.mkv picture.mkv; do
+for name in tx3g.mp4 parts.mp4 subrip.mkv ass.mkv vtt.mkv wvtt.mp4 picture.mkv ttml.mp4 ttml-parts.mp4; do
 	cp $name "$MNT/incoming/"
 	cut exact $name
 done
 cut keyframe tx3g.mp4
 cut smart subrip.mkv
 cut encode tx3g.mp4
-for job in exact.{tx3g.mp4,parts.mp4,subrip.mkv,ass.mkv,vtt.mkv} keyframe.tx3g.mp4 smart.subrip.mkv encode.tx3g.mp4; do
+for job in exact.{tx3g.mp4,parts.mp4,subrip.mkv,ass.mkv,vtt.mkv,wvtt.mp4} keyframe.tx3g.mp4 smart.subrip.mkv encode.tx3g.mp4; do
 	sc_done "$job"
-	python3 compare.py "${job#*.}" "$MNT/jobs/$job" || fail "$job: the clips do not say what the source says"
+	source=${job#*.}
+	python3 compare.py "${source/wvtt/tx3g}" "$MNT/jobs/$job" || fail "$job: the clips do not say what the source says"
 done
 sc_done exact.picture.mkv
 eq "$(status_of exact.picture.mkv '.result.artifacts[0].dropped|tostring')" '["stream 2: subtitle (hdmv_pgs_subtitle)"]'
+# TTML stays out, by name
+for name in ttml.mp4 ttml-parts.mp4; do
+	sc_done exact.$name
+	matches "$(status_of exact.$name '.result.artifacts[0].dropped|tostring')" \
+		'^\["stream 3: (subtitle|data) .(stpp|ttml).","stream 4: (subtitle|data) .(stpp|ttml)."\]$' "$name"
+done
 check_invariants
 sc_umount

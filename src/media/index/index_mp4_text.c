@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The subtitles of an MP4 whose sample tables tell all: their samples are small, and read at once.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +12,21 @@
 #include "text_track.h"
 
 #define CODEC_TX3G       FOURCC('t', 'x', '3', 'g')
+#define CODEC_WVTT       FOURCC('w', 'v', 't', 't')
 #define HANDLER_SUBTITLE FOURCC('s', 'b', 't', 'l')
 #define HANDLER_TEXT     FOURCC('t', 'e', 'x', 't')
 #define TKHD_ENABLED     1u
 /* A box with its data reference; behind it all that the entry says. */
 #define ENTRY_HEADER 16
+
+static bool is_known_entry(const struct mp4_track *t)
+{
+	if (t->n_entries != 1)
+		return false;
+	return t->codec == CODEC_WVTT || (t->codec == CODEC_TX3G &&
+					  t->entry_len >= ENTRY_HEADER + TEXT_BODY_MIN &&
+					  t->entry_len <= ENTRY_HEADER + TEXT_BODY_MAX);
+}
 
 /* Chapters are texts too; those of them that come as tx3g are not enabled. */
 static bool is_subtitle(const struct mp4_track *t)
@@ -24,19 +35,18 @@ static bool is_subtitle(const struct mp4_track *t)
 
 	for (size_t i = 0; i < t->n_edits; i++)
 		n_parts += t->edits[i].media_time >= 0;
-	return t->codec == CODEC_TX3G && t->n_entries == 1 &&
-	       t->entry_len >= ENTRY_HEADER + TEXT_BODY_MIN &&
-	       t->entry_len <= ENTRY_HEADER + TEXT_BODY_MAX && n_parts <= 1 && t->timescale &&
-	       !t->is_external &&
+	return is_known_entry(t) && n_parts <= 1 && t->timescale && !t->is_external &&
 	       (t->handler == HANDLER_SUBTITLE ||
 		(t->handler == HANDLER_TEXT && (t->flags & TKHD_ENABLED)));
 }
 
 static int describe(const struct mp4_track *t, struct text_track *text)
 {
+	const uint8_t *body = t->codec == CODEC_TX3G ? t->entry + ENTRY_HEADER : NULL;
 	auto_buf struct buf stsd = BUF_EMPTY;
 
 	text->is_enabled = t->flags & TKHD_ENABLED;
+	text->is_forced = t->is_forced;
 	text->alternate_group = t->alternate_group;
 	text->width = t->width;
 	text->height = t->height;
@@ -47,10 +57,59 @@ static int describe(const struct mp4_track *t, struct text_track *text)
 	if (t->name)
 		text->name = strdup(t->name);
 	if ((t->handler_name && !text->handler_name) || (t->name && !text->name) ||
-	    text_build_entry(t->entry + ENTRY_HEADER, t->entry_len - ENTRY_HEADER, &stsd) < 0)
+	    text_build_entry(body, body ? t->entry_len - ENTRY_HEADER : 0, &stsd) < 0)
 		return -ENOMEM;
 	text->stsd = (uint8_t *)buf_take(&stsd, &text->stsd_len);
 	return text->stsd ? 0 : -ENOMEM;
+}
+
+/* The next box within others; what does not fit is the end. @return false: none */
+static bool next_box(const uint8_t **data, size_t *len, uint32_t *ret_type, const uint8_t **ret,
+		     size_t *ret_len)
+{
+	uint32_t size = *len >= 8 ? get_be32(*data) : 0;
+
+	if (size < 8 || size > *len)
+		return false;
+	*ret_type = get_be32(*data + 4);
+	*ret = *data + 8;
+	*ret_len = size - 8;
+	*data += size;
+	*len -= size;
+	return true;
+}
+
+static void add_payload(const uint8_t *cue, size_t len, struct buf *plain)
+{
+	const uint8_t *text;
+	size_t text_len;
+	uint32_t type;
+
+	while (next_box(&cue, &len, &type, &text, &text_len)) {
+		if (type != FOURCC('p', 'a', 'y', 'l'))
+			continue;
+		if (plain->len)
+			buf_add_str(plain, "\n");
+		text_from_webvtt((const char *)text, text_len, plain);
+	}
+}
+
+/* The words of a sample of WebVTT: a box for each cue, its text in a box of its own (ISO/IEC
+ * 14496-30, 6.6); where nothing is shown there is an empty one. */
+static int add_webvtt(struct text_track *text, int64_t start, int64_t end, const uint8_t *data,
+		      size_t len)
+{
+	auto_buf struct buf plain = BUF_EMPTY;
+	const uint8_t *cue;
+	size_t cue_len;
+	uint32_t type;
+
+	while (next_box(&data, &len, &type, &cue, &cue_len))
+		if (type == FOURCC('v', 't', 't', 'c'))
+			add_payload(cue, cue_len, &plain);
+	if (plain.is_failed)
+		return -ENOMEM;
+	return plain.len ? text_track_add_plain(text, start, end, plain.data, plain.len) : 0;
 }
 
 /* @return 0 (also where the sample is not in the file), or a negative errno */
@@ -73,7 +132,10 @@ static int read_cue(const struct mp4_track *t, const struct mp4_sample *s,
 	n = input->read(input->context, data, s->size, s->offset);
 	if (n < 0)
 		return (int)n;
-	return (size_t)n < s->size ? 0 : text_track_add(text, start, end, data, s->size);
+	if ((size_t)n < s->size)
+		return 0;
+	return t->codec == CODEC_WVTT ? add_webvtt(text, start, end, data, s->size)
+				      : text_track_add(text, start, end, data, s->size);
 }
 
 int index_add_mp4_text(struct media_index *index, const struct mp4_track *t, unsigned int number,

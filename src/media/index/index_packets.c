@@ -4,6 +4,7 @@
  * MP4 that is fragmented or edited in several parts. index_scan.c reads them; here tracks are made
  * of them, on one time line.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include <libavutil/avstring.h>
@@ -255,6 +256,21 @@ static int add_texts(struct packet_scan *scan)
 	return 0;
 }
 
+/* MP4's own subtitles that libavcodec does not know have four letters at least. */
+static void name_codec(const AVCodecParameters *par, char ret[32])
+{
+	char tag[AV_FOURCC_MAX_STRING_SIZE];
+	bool is_word = true;
+
+	for (int i = 0; i < 4; i++)
+		is_word &= av_isgraph((int)(par->codec_tag >> 8 * i & 0xff)) &&
+			   !strchr("\"\\", (int)(par->codec_tag >> 8 * i & 0xff));
+	snprintf(ret, 32, "%s",
+		 par->codec_id == AV_CODEC_ID_NONE && is_word
+			 ? av_fourcc_make_string(tag, par->codec_tag)
+			 : avcodec_get_name(par->codec_id));
+}
+
 static int list_dropped(struct packet_scan *scan)
 {
 	const AVFormatContext *format = scan->reader->input->format;
@@ -263,14 +279,15 @@ static int list_dropped(struct packet_scan *scan)
 	for (unsigned int i = 0; i < format->nb_streams; i++) {
 		const AVStream *st = format->streams[i];
 		bool is_kept = false;
+		char codec[32];
 
 		for (size_t k = 0; k < scan->index->n_tracks; k++)
 			is_kept |= scan->index->tracks[k].number == i;
 		for (size_t k = 0; k < scan->index->n_texts; k++)
 			is_kept |= scan->index->texts[k].number == i;
+		name_codec(st->codecpar, codec);
 		if (!is_kept)
-			index_add_dropped(&dropped, i, kind_of(st),
-					  avcodec_get_name(st->codecpar->codec_id));
+			index_add_dropped(&dropped, i, kind_of(st), codec);
 	}
 	if (!dropped.len)
 		buf_add_str(&dropped, "[]");

@@ -32,6 +32,7 @@ int index_text_open(const AVStream *st, struct text_track *ret)
 
 	ret->number = (unsigned int)st->index;
 	ret->is_enabled = st->disposition & AV_DISPOSITION_DEFAULT;
+	ret->is_forced = st->disposition & AV_DISPOSITION_FORCED;
 	ret->is_gapless = par->codec_id == AV_CODEC_ID_MOV_TEXT;
 	ret->alternate_group = SUBTITLE_GROUP;
 	if (tag && strlen(tag->value) == 3 && strspn(tag->value, "abcdefghijklmnopqrstuvwxyz") == 3)

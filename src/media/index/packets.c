@@ -65,6 +65,7 @@ static bool is_text(const AVStream *st)
 	for (size_t i = 0; i < SC_ARRAY_SIZE(texts); i++)
 		if (st->codecpar->codec_id == texts[i])
 			return st->codecpar->codec_type == AVMEDIA_TYPE_SUBTITLE &&
+			       st->codecpar->codec_tag != MKTAG('w', 'v', 't', 't') && /* in boxes */
 			       st->time_base.num > 0 && st->time_base.den > 0;
 	return false;
 }

@@ -309,6 +309,7 @@ static void describe(const struct text_track *t, struct mp4_out_track *out)
 				      .handler_name = t->handler_name,
 				      .name = t->name};
 	memcpy(out->language, t->language, sizeof(out->language));
+	out->is_forced = t->is_forced;
 	memcpy(out->matrix, t->matrix, sizeof(out->matrix));
 }
 

@@ -39,6 +39,7 @@ struct text_track {
 	uint8_t *stsd;    /* owned; as mp4_out_track.stsd */
 	size_t stsd_len;
 	bool is_enabled;
+	bool is_forced; /* for all viewers: what is said in another language, signs */
 	bool is_too_large; /* cues were refused */
 	bool is_gapless;   /* each cue ends with the next one, and empty ones are there */
 	uint16_t alternate_group;

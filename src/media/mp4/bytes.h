@@ -10,6 +10,10 @@
 #define FOURCC(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
+/* A box `kind` that says of subtitles that they are for all viewers: a scheme, then a word of it. */
+#define MP4_KIND_SCHEME "urn:mpeg:dash:role:2011"
+#define MP4_KIND_FORCED MP4_KIND_SCHEME "\0forced-subtitle"
+
 static inline uint16_t get_be16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);

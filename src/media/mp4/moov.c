@@ -408,9 +408,25 @@ static int parse_name(struct parser *p, struct span box)
 }
 
 /* Nothing here is needed: what cannot be read is not there. */
+/* What a track is for, in words of MPEG-DASH (ISO/IEC 14496-12, 8.10.4): an address, then the word. */
+static int parse_kind(struct parser *p, struct span box)
+{
+	static const char forced[][sizeof(MP4_KIND_FORCED)] = {MP4_KIND_FORCED,
+							       MP4_KIND_SCHEME "\0forced_subtitle"};
+	unsigned int version;
+	uint32_t flags;
+
+	if (full_box(&box, sizeof(MP4_KIND_FORCED), &version, &flags) < 0)
+		return 0;
+	for (size_t i = 0; i < SC_ARRAY_SIZE(forced); i++)
+		p->track->is_forced |= !memcmp(box.data, forced[i], sizeof(forced[i]));
+	return 0;
+}
+
 static int parse_udta(struct parser *p, struct span box)
 {
-	static const struct box_rule rules[] = {{FOURCC('n', 'a', 'm', 'e'), parse_name}};
+	static const struct box_rule rules[] = {{FOURCC('n', 'a', 'm', 'e'), parse_name},
+						{FOURCC('k', 'i', 'n', 'd'), parse_kind}};
 	int r = parse_boxes(p, box, rules, SC_ARRAY_SIZE(rules));
 
 	return r == -EBADMSG ? 0 : r;

@@ -53,6 +53,7 @@ struct mp4_track {
 	char language[4];       /* ISO 639-2, "" unknown */
 	char *handler_name;     /* owned; NULL when there is none */
 	char *name;             /* owned; of udta; NULL when there is none */
+	bool is_forced;         /* subtitles for all viewers, by a box `kind` of udta */
 	struct mp4_edit *edits; /* owned */
 	size_t n_edits;
 	bool is_external; /* its samples lie in another file */

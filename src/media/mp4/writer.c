@@ -208,17 +208,25 @@ static void put_elst(struct mp4_header_state *state, struct buf *b, const struct
 	box_end(b, edts);
 }
 
-/* As QuickTime and libavformat have it: the bare text, without an end. */
-static void put_name(struct buf *b, const struct mp4_out_track *t)
+/* The name as QuickTime and libavformat have it: the bare text, without an end. */
+static void put_user_data(struct buf *b, const struct mp4_out_track *t)
 {
+	bool has_name = t->name && t->name[0];
 	size_t udta, box;
 
-	if (!t->name || !t->name[0])
+	if (!has_name && !t->is_forced)
 		return;
 	udta = box_begin(b, "udta");
-	box = box_begin(b, "name");
-	buf_add(b, t->name, strlen(t->name));
-	box_end(b, box);
+	if (has_name) {
+		box = box_begin(b, "name");
+		buf_add(b, t->name, strlen(t->name));
+		box_end(b, box);
+	}
+	if (t->is_forced) {
+		box = box_begin_full(b, "kind", 0, 0);
+		buf_add(b, MP4_KIND_FORCED, sizeof(MP4_KIND_FORCED));
+		box_end(b, box);
+	}
 	box_end(b, udta);
 }
 
@@ -231,7 +239,7 @@ static void put_track(struct mp4_header_state *state, struct buf *b, const struc
 	put_tkhd(state, b, t, id);
 	put_elst(state, b, t, shift);
 	put_mdia(state, b, t, shift);
-	put_name(b, t);
+	put_user_data(b, t);
 	box_end(b, trak);
 }
 

@@ -70,6 +70,7 @@ struct mp4_out_track {
 	uint32_t width, height;   /* of tkhd, 16.16 */
 	char language[4];         /* ISO 639-2, "" means "und" */
 	const char *handler_name; /* borrowed; NULL: a fitting one */
+	bool is_forced;           /* subtitles for all viewers: udta/kind */
 	const char *name;         /* borrowed; what people call it: udta/name; NULL: no box */
 };
 
