@@ -253,7 +253,7 @@ struct engine_stats {
 	uint64_t watchdog_stalled; /* jobs failed by it since the mount */
 	unsigned int stuck_processes; /* killed, but the kernel cannot end them */
 	pid_t stuck_pid;              /* one of them, 0: none */
-	int64_t free_uploads, free_work, free_outputs; /* bytes, negative errno when unknown */
+	int64_t free_uploads, free_work, free_outputs; /* bytes, negative errno when unknown, -ESTALE: the directory was removed */
 	int64_t min_uploads, min_work, min_outputs;    /* what the setting min_free wants there */
 	char database_error[ERROR_MESSAGE_SIZE];       /* "" when the last write was well and no damage is known */
 	bool is_stopping, is_paused;

@@ -2,15 +2,20 @@
 /* The setting min_free, in bytes or per cent of a volume. Any thread, no lock held. */
 #include "space.h"
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 int64_t space_look(struct engine *engine, int dir_fd, int64_t *ret_min)
 {
 	const struct settings *settings = engine->deps.settings;
 	struct statvfs vfs;
+	struct stat st;
 	int64_t block;
 
 	*ret_min = settings->min_free.bytes;
+	/* Removed: another of the same name is not ours. */
+	if (fstat(dir_fd, &st) == 0 && st.st_nlink == 0)
+		return -ESTALE;
 	if (fstatvfs(dir_fd, &vfs) < 0)
 		return -errno;
 	block = (int64_t)vfs.f_frsize;

@@ -36,13 +36,38 @@ static int write_set_level(struct store *store, enum write_level level)
 }
 
 /* The analysis cannot see that both ways to take the lock lead to the same return. */
+/* Whether the file has no name any more. Renamed, with all of ROOT, is not gone. */
+static bool is_removed(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* What is written to a file without a name is lost with its last descriptor: better refused than answered. */
+static bool has_gone(struct store *store)
+{
+	if (!is_removed(store->file_fd) && !is_removed(store->log_fd))
+		return false;
+	lock_acquire(&store->status);
+	if (!store->damage[0]) {
+		snprintf(store->damage, sizeof(store->damage),
+			 "'%.200s' or its -wal was removed or replaced while the mount used it; stop the "
+			 "mount, put a copy in its place and start again",
+			 store->path);
+		log_error("database: %s", store->damage);
+	}
+	lock_release(&store->status);
+	return true;
+}
+
 bool store_write_begin(struct store *store, enum write_level level) SC_NO_THREAD_SAFETY
 {
 	if (level != WRITE_BEST_EFFORT)
 		lock_acquire(&store->writer);
 	else if (!lock_try_acquire(&store->writer))
 		return false;
-	if (write_set_level(store, level) == 0)
+	if (!has_gone(store) && write_set_level(store, level) == 0)
 		return true;
 	lock_release(&store->writer);
 	return false;
@@ -229,6 +254,16 @@ static void mark_clean_close(struct store *store)
 			    strerrordesc_np(-r));
 }
 
+/* By O_PATH: the close of any other descriptor of the file would drop SQLite's locks on it. */
+static void watch_files(struct store *store)
+{
+	auto_free char *log = NULL;
+
+	store->file_fd = open(store->path, O_PATH | O_CLOEXEC);
+	if (asprintf(&log, "%s-wal", store->path) >= 0)
+		store->log_fd = open(log, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static int open_connections(struct store *store, bool is_always_checked, struct error *e)
 {
 	bool had_log = has_log(store->path);
@@ -269,6 +304,7 @@ static int open_connections(struct store *store, bool is_always_checked, struct 
 		r = db_exec(&store->read, "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=1");
 	if (r < 0)
 		return refuse(&store->read, store->path, r, e);
+	watch_files(store);
 	return 0;
 }
 
@@ -285,6 +321,7 @@ static int open_store(const char *path, unsigned int busy_ms, bool is_always_che
 	lock_init(&store->status);
 	store->level = WRITE_SYNCED;
 	store->busy_ms = busy_ms;
+	store->file_fd = store->log_fd = -1;
 	store->path = strdup(path);
 	if (!store->path)
 		return error_from_errno(e, -ENOMEM, "opening database '%s'", path);
@@ -315,6 +352,10 @@ void store_close(struct store *store)
 	/* The writer last: the last one to close makes the final checkpoint. */
 	db_close(&store->read);
 	db_close(&store->write);
+	if (store->file_fd >= 0)
+		close(store->file_fd);
+	if (store->log_fd >= 0)
+		close(store->log_fd);
 	lock_finish(&store->status);
 	lock_finish(&store->reader);
 	lock_finish(&store->writer);

@@ -60,7 +60,11 @@ static const char *add_reasons(const struct server_view *server, struct buf *out
 		add_reason(&reasons, "%u processes were killed but do not end, one is %ld",
 			   engine->stuck_processes, (long)engine->stuck_pid);
 	for (size_t i = 0; i < VOLUMES; i++)
-		if (volumes[i].free_bytes < 0)
+		if (volumes[i].free_bytes == -ESTALE)
+			add_reason(&reasons,
+				   "%s was removed or replaced while the mount used it: mount again",
+				   volumes[i].path);
+		else if (volumes[i].free_bytes < 0)
 			add_reason(&reasons, "%s: %s", volumes[i].path,
 				   strerror((int)-volumes[i].free_bytes));
 		else if (volumes[i].free_bytes < volumes[i].min_bytes)
