@@ -45,6 +45,17 @@ eq "$(numbers pps_pic_parameter_set_id)" "0 30 "
 eq "$(numbers slice_pic_parameter_set_id)" "0 30 "
 rm "$LOG/headers"
 
+# without a keyframe no decoder need show anything: nothing is copied
+for name in noirap.mp4 noirap.mkv; do
+	ffmpeg -nostdin -v error -i "$(media matrix-hevc-aac.mp4)" -t 1 -map 0:v -copyinkf -c copy -tag:v hvc1 -bsf:v "noise=drop=eq(n\\,0)" \
+		"$MNT/incoming/$name"
+	for mode in exact keyframe smart; do
+		echo "{\"uploadId\":\"$name\",\"clipDuration\":1,\"cut\":\"$mode\",\"jobId\":\"$mode.$name\"}" >"$MNT/control"
+		sc_failed "$mode.$name" UNSUPPORTED_CODEC
+		matches "$(status_of "$mode.$name" .error.message)" 'without a picture that decoding can begin at: use .*"encode"'
+	done
+done
+
 upload hevc-fields.mp4
 echo '{"uploadId":"hevc-fields.mp4","clipDuration":1,"cut":"smart","jobId":"fields"}' >"$MNT/control"
 sc_failed fields UNSUPPORTED_CODEC

@@ -150,9 +150,13 @@ static void drop_undecodable_start(struct index_track *t, const struct media_lis
 		first++;
 	if (first == t->n_samples) {
 		/* No keyframe at all: intra refresh without marks, or damage. Begin at the
-		 * beginning. */
+		 * beginning. Decoders of HEVC may show nothing before the first one. */
 		if (t->n_samples)
 			t->samples[0].is_sync = true;
+		if (!strcmp(t->codec, "hevc") && t->is_copyable) {
+			t->is_copyable = false;
+			t->obstacle = "without a picture that decoding can begin at";
+		}
 		listener_warning(listener, "the picture has no keyframe marked; it is cut as if it "
 					   "had one at its beginning");
 		return;
