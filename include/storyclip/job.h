@@ -41,6 +41,7 @@ struct artifact {
 	int64_t hidden_head_us;
 	int64_t hidden_tail_us;
 	int64_t hidden_bytes;
+	int64_t hidden_within_us; /* the most before a later part of an edit list; warned of, not kept */
 	int64_t shared_bytes; /* of size_bytes: on the upload's blocks; counted, not kept */
 	char *dropped;        /* owned: JSON array of strings ("[]"); streams left out */
 };

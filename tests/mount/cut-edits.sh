@@ -54,6 +54,17 @@ strict=',"strict":true' cut_parts exact pause 10 --seams 0.64,1.28
 # What is one behind the other in the source needs no edits of its own.
 eq "$(ffprobe -v trace "$MNT/jobs/smart.halves.0.7/clips/clip_002.mp4" 2>&1 | grep -c 'Processing st: 0, edit list')" 1
 eq "$(ffprobe -v trace "$MNT/jobs/exact.three.10/clips/clip_001.mp4" 2>&1 | grep -c 'Processing st: 0, edit list')" 3
+# What a later part hides is told, too: one keyframe in 6 s, of which the first and the fifth are shown.
+ffmpeg -nostdin -v error -f lavfi -i testsrc2=duration=6:rate=25:size=64x48 -c:v libx264 -preset ultrafast -g 250 \
+	-video_track_timescale 12800 "$SC_TEST/one-keyframe.mp4"
+"$SC_TESTS/lib/edit-mp4" "$SC_TEST/one-keyframe.mp4" "$MNT/incoming/edit-far.mp4" 0:1000,51200:1000
+for mode in exact smart; do
+	echo "{\"uploadId\":\"edit-far.mp4\",\"clipDuration\":2,\"cut\":\"$mode\",\"jobId\":\"$mode.far\"}" >"$MNT/control"
+	sc_done $mode.far
+	matches "$(status_of $mode.far '.warnings|join("\n")')" \
+		"leaves something out in 1 of 1 clips .clip 1: 4.0 s.*'encode' has none" $mode.far
+	eq "$(status_of $mode.far '.result.artifacts[0].hiddenHeadMs + 0')" 0
+done
 # Nothing is played at another speed.
 for mode in exact smart keyframe; do
 	echo "{\"uploadId\":\"edit-speed.mp4\",\"cut\":\"$mode\",\"jobId\":\"$mode.speed\"}" >"$MNT/control"

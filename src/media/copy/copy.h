@@ -40,6 +40,7 @@ struct copy_clip {
 	struct mp4_range *ranges; /* owned */
 	uint32_t cut_timescale; /* of the cut's ends */
 	int64_t hidden_head_us;
+	int64_t hidden_within_us; /* the most before another part of an edit list than the first */
 	int64_t hidden_tail_us;
 	int64_t hidden_bytes;
 };

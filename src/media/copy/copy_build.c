@@ -421,9 +421,13 @@ static int build_part(const struct index_track *t, const struct copy_cut *cut, b
 			copy_move_to_clean(t, &own);
 	}
 	clip->hidden_tail_us = 0; /* the last part's is the clip's */
+	clip->hidden_head_us = 0;
 	r = build_video(t, &own, &part->track, &part->out, clip);
-	if (!is_first)
-		clip->hidden_head_us = head_us;
+	if (is_first)
+		return r;
+	if (clip->hidden_head_us > clip->hidden_within_us)
+		clip->hidden_within_us = clip->hidden_head_us;
+	clip->hidden_head_us = head_us;
 	return r;
 }
 

@@ -72,6 +72,7 @@ struct artifact copy_clip_artifact(const struct media_index *index, const struct
 		.start_us = index_rescale(cut->start, 1000000, timescale),
 		.duration_us = index_rescale(cut->end - cut->start, 1000000, timescale),
 		.hidden_head_us = clip->hidden_head_us,
+		.hidden_within_us = clip->hidden_within_us,
 		.hidden_tail_us = clip->hidden_tail_us,
 		.hidden_bytes = clip->hidden_bytes,
 		.dropped = dropped,
@@ -189,9 +190,11 @@ struct hidden_heads {
 	const struct index_track *picture; /* NULL: 'smart' cannot help, or is the mode itself */
 	const struct copy_cut *cuts;
 	bool can_help; /* 'smart' would copy something of such a clip, too */
-	unsigned int n_long;
-	unsigned int longest;
-	int64_t longest_us;
+	struct hidden_most {
+		unsigned int n_long;
+		unsigned int longest;
+		int64_t longest_us;
+	} before, within;
 };
 
 /* Whether a head would end within the clip: else `smart` encodes all of it, which is `encode`. */
@@ -205,18 +208,24 @@ static bool can_smart_help(const struct hidden_heads *heads, unsigned int number
 	       copy_first_sample(heads->picture, &smart) < heads->picture->n_samples;
 }
 
+static void note_hidden(struct hidden_most *most, int64_t us, unsigned int number)
+{
+	if (us > HIDDEN_WARNING_US)
+		most->n_long++;
+	if (us > most->longest_us) {
+		most->longest_us = us;
+		most->longest = number;
+	}
+}
+
 static void note_hidden_head(void *context, const struct artifact *artifact)
 {
 	struct hidden_heads *heads = context;
 
-	if (artifact->hidden_head_us > HIDDEN_WARNING_US) {
-		heads->n_long++;
+	note_hidden(&heads->before, artifact->hidden_head_us, artifact->number);
+	note_hidden(&heads->within, artifact->hidden_within_us, artifact->number);
+	if (artifact->hidden_head_us > HIDDEN_WARNING_US)
 		heads->can_help |= can_smart_help(heads, artifact->number);
-	}
-	if (artifact->hidden_head_us > heads->longest_us) {
-		heads->longest_us = artifact->hidden_head_us;
-		heads->longest = artifact->number;
-	}
 	if (heads->made)
 		heads->made(heads->made_context, artifact);
 }
@@ -257,6 +266,27 @@ static void warn_of_bare_sound(const struct media_source *source, const struct c
 					 t->number, (double)(from > end ? from : end) / 1e6,
 					 (double)to / 1e6);
 	}
+}
+
+static void warn_of_hidden(const struct media_source *source, const struct hidden_heads *heads,
+			   size_t n_cuts)
+{
+	const struct hidden_most *before = &heads->before, *within = &heads->within;
+
+	if (before->n_long)
+		listener_warning(
+			source->listener,
+			"more than 2 s of hidden picture before the first frame in %u of %zu "
+			"clips (clip %u: %.1f s), as keyframes are far apart; '%s' has none",
+			before->n_long, n_cuts, before->longest, (double)before->longest_us / 1e6,
+			heads->can_help ? "smart" : "encode");
+	if (within->n_long)
+		listener_warning(
+			source->listener,
+			"more than 2 s of hidden picture where the upload's edit list leaves "
+			"something out in %u of %zu clips (clip %u: %.1f s), as keyframes are far "
+			"apart; 'encode' has none",
+			within->n_long, n_cuts, within->longest, (double)within->longest_us / 1e6);
 }
 
 int copy_clips(struct media_source *source, const char *mode_name, struct copy_cut *cuts,
@@ -301,12 +331,7 @@ int copy_clips(struct media_source *source, const char *mode_name, struct copy_c
 	clip_set_finish(&set);
 	close_recoder(recoder);
 	spool_close(&texts);
-	if (r == 0 && heads.n_long)
-		listener_warning(
-			source->listener,
-			"more than 2 s of hidden picture before the first frame in %u of %zu "
-			"clips (clip %u: %.1f s), as keyframes are far apart; '%s' has none",
-			heads.n_long, n_cuts, heads.longest, (double)heads.longest_us / 1e6,
-			heads.can_help ? "smart" : "encode");
+	if (r == 0)
+		warn_of_hidden(source, &heads, n_cuts);
 	return r;
 }
