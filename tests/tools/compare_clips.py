@@ -107,15 +107,14 @@ class Media:
             self.usual = self._usual()
 
     def _zero(self, container):
-        """A container without edit lists is presented from its first time stamp on. What Opus has
-        before 0 is never heard."""
+        """A container without edit lists is presented from its first time stamp on. What sound has
+        before 0 is a coder's delay: Matroska means it not to be heard."""
         zero = Fraction(container.get("start_time", "0"))
         if zero >= 0:
             return zero
-        shown = [self.video] if self.video else []
-        return min((max(Fraction(s["start_time"]), 0) if s["codec_name"] == "opus"
-                    else Fraction(s["start_time"])
-                    for s in shown + self.audio if "start_time" in s), default=zero)
+        shown = [Fraction(self.video["start_time"])] if "start_time" in (self.video or {}) else []
+        heard = [max(Fraction(s["start_time"]), 0) for s in self.audio if "start_time" in s]
+        return min(shown + heard, default=zero)
 
     def _decode(self, wants_thumbs):
         """Everything in one go: hashes of frames, thumbs, one channel of each sound."""
@@ -135,9 +134,13 @@ class Media:
             for stream in self.audio:
                 args += ["-map", f"0:{stream['index']}", "-ac", "1", "-f", "s16le",
                          f"{work}/{stream['index']}.pcm"]
-            # FFmpeg 5.1's wrapper of dav1d shows what an edit list hides.
+            # FFmpeg 5.1's wrapper of dav1d shows what an edit list hides; 7.1's own decoder of Speex
+            # puts silence behind each frame of wideband.
             decoder = ["-c:v", "libaom-av1"] if self.video and \
                 self.video["codec_name"] == "av1" else []
+            for stream in self.audio:
+                if stream["codec_name"] == "speex":
+                    decoder += [f"-c:{stream['index']}", "libspeex"]
             run("ffmpeg", "-nostdin", "-v", "error", "-noautorotate", "-copyts", *decoder,
                 "-i", self.path,
                 *args, errors=self.errors)
@@ -174,7 +177,10 @@ class Media:
         if len(coded) == len(self.frames):  # those of AVI leave out what has no packet
             times = [time - coded[0] for time in coded]
         else:
-            times = [i / Fraction(self.video["r_frame_rate"]) for i in range(len(self.frames))]
+            # FFmpeg 7.1 gives the rate of fields as r_frame_rate.
+            rates = [self.video[key] for key in ("avg_frame_rate", "r_frame_rate")]
+            rate = next(Fraction(rate) for rate in rates if not rate.startswith("0/"))
+            times = [i / rate for i in range(len(self.frames))]
         self.frames = [(self.frames[0][0] + time, f[1]) for time, f in zip(times, self.frames)]
 
     def _begin_with_picture(self):

@@ -117,10 +117,20 @@ static int open_input(struct decoder *d, struct error *e)
 	return 0;
 }
 
+/* libavcodec's own decoder of Speex doubles the frames of wideband from FFmpeg 7.0 on: behind 20 ms
+ * of sound it puts as much silence (tickets 11054 and 11078 there). */
+static const AVCodec *find_codec(enum AVCodecID id)
+{
+	const AVCodec *codec =
+		id == AV_CODEC_ID_SPEEX ? avcodec_find_decoder_by_name("libspeex") : NULL;
+
+	return codec ? codec : avcodec_find_decoder(id);
+}
+
 static int open_codec(struct decoder *d, struct error *e)
 {
 	const AVCodecParameters *par = d->stream->codecpar;
-	const AVCodec *codec = avcodec_find_decoder(par->codec_id);
+	const AVCodec *codec = find_codec(par->codec_id);
 	int r;
 
 	if (!codec)
