@@ -113,6 +113,17 @@ static int create_file(const char *path)
 	return dir_fd < 0 ? -errno : file_sync_dir(dir_fd);
 }
 
+/* Somebody has lost it, or put it elsewhere: not to be noticed when the copies are those of the new one. */
+static void warn_of_copies(const char *path)
+{
+	auto_free char *copy = NULL;
+
+	if (store_backup_newest(path, &copy) == 0)
+		log_warning("database '%s' was missing: a new one is begun, without a job, though "
+			    "there is the copy %s; to go on with that: unmount, copy it there, mount",
+			    path, copy);
+}
+
 static int db_open(struct db *db, const char *path, unsigned int busy_ms)
 {
 	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
@@ -266,10 +277,12 @@ static void watch_files(struct store *store)
 
 static int open_connections(struct store *store, bool is_always_checked, struct error *e)
 {
-	bool had_log = has_log(store->path);
+	bool had_log = has_log(store->path), was_there = access(store->path, F_OK) == 0;
 	int r;
 
 	r = create_file(store->path);
+	if (r == 0 && !was_there)
+		warn_of_copies(store->path);
 	if (r < 0)
 		return error_from_errno(e, r, "creating database '%s'", store->path);
 	r = db_open(&store->write, store->path, store->busy_ms);

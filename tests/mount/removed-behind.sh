@@ -73,3 +73,9 @@ for how in 'rm -r "$ROOT/database"' 'mv "$SC_TEST/copy.db" "$ROOT/database/story
 done
 check_invariants
 sc_umount
+
+# taken away while nothing is mounted, with its copies left
+mv "$ROOT/database/storyclip.db" "$SC_TEST/away.db"
+sc_mount
+contains "$(sc_log)" "database '$ROOT/database/storyclip.db' was missing: a new one is begun, without a job, though there is the copy $ROOT/database/backup/"
+sc_umount
