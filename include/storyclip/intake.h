@@ -70,9 +70,9 @@ struct intake_opening {
 void intake_opening_begin(struct intake *intake, dev_t dev, ino_t ino, struct intake_opening *opening);
 /** It was opened, and intake_writer_opened() told so, or it was not. */
 void intake_opening_end(struct intake *intake, struct intake_opening *opening);
-/** A regular file was opened for writing. @param path  below incoming/ */
+/** A regular file was opened for writing. @param path  below incoming/; NULL: by a name that is not known */
 void intake_writer_opened(struct intake *intake, dev_t dev, ino_t ino, const char *path);
-/** A writable open file was released. @param fd  borrowed for the call, used (dup) to sync behind it */
+/** A writable open file was released. @param path  as above  @param fd  borrowed for the call, used (dup) to sync behind it */
 void intake_writer_closed(struct intake *intake, dev_t dev, ino_t ino, const char *path, int fd);
 /** A name was renamed (file or directory); replaces what was at new_path. */
 void intake_renamed(struct intake *intake, const char *old_path, const char *new_path, bool is_dir,

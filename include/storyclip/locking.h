@@ -9,6 +9,7 @@
  *   fuse-loop   main             → runs libfuse's loop (up to 4 handler threads:
  *                                  reads of /dev/fuse, the backing directory's disk;
  *                                  never a commit, never another request)         → fuse_session_exit, unmount
+ *   flush       main, in the stop → syncfs(2) of the mount                       → the mount's end
  *   fuse-notify fs/notify.c      → inval_entry into the kernel; a queue           → fs stop
  *   fuse-behind fs/behind.c      → inotify; stat of the backing directory         → fs stop
  *   command     intake           → commits, syncs of the hold directory           → intake_stop
@@ -24,7 +25,7 @@
  *
  * The worker has one thread, and beside it, for a time: libav's decoders; `syncer`
  * (common/file_sync.c), eight at most, which block on fsync and end with the call that started them;
- * `writer` (media/copy/write_behind.c), which writes packets to clips and ends with the scan that reads them. Its
+ * `writer` (media/clip/write_behind.c), which writes packets to clips and ends with the scan that reads them. Its
  * queue has a lock of its own, under which nothing else is done.
  *
  * Locks. Holding one, take only those further down; never the same kind twice.
@@ -44,6 +45,7 @@
  *   store.writer     the writing connection               (src/store)
  *   store.reader     the reading connection               (src/store)
  *   store.status     the text of the last error           (src/store)
+ *   flush.lock       nothing but main's wait for `flush`  (src/daemon)
  *   backup.lock      nothing but the wait of `backup`     (src/store)
  *
  * With a lock held: no reply to the kernel, no callback, no file I/O and no SQL (but engine.commit

@@ -23,6 +23,7 @@
 #include "check.h"
 #include "config.h"
 #include "deadmount.h"
+#include "flush.h"
 #include "helpers.h"
 #include "lockfile.h"
 #include "notify_socket.h"
@@ -281,6 +282,8 @@ static void wait_for_releases(const struct daemon *d)
 /* Each step accepts what was never started. */
 static void daemon_take_down(struct daemon *d)
 {
+	struct flush flush = {0};
+
 	notify_socket_send(&d->notify, NOTIFY_STOPPING);
 	if (d->has_loop)
 		fs_begin_stop(d->fs);
@@ -289,9 +292,12 @@ static void daemon_take_down(struct daemon *d)
 	if (d->engine)
 		engine_stop(d->engine);
 	if (d->has_loop) {
+		if (!atomic_load(&d->is_loop_ended))
+			flush_begin(&flush, d->settings.mountpoint);
 		wait_for_releases(d);
 		fs_exit(d->fs);
 		pthread_join(d->loop_thread, NULL);
+		flush_end(&flush);
 	}
 	if (d->intake)
 		intake_stop(d->intake);

@@ -48,7 +48,6 @@ struct job *attempt_next_job(struct slot *slot)
 			job = (struct job *)(void *)((char *)entry - offsetof(struct job, queue));
 			job->slot = slot;
 			slot->job = job_ref(job);
-			engine->n_busy++;
 		} else if (wait_ms >= 0) {
 			cond_wait_for(&engine->runnable, &engine->jobs, wait_ms);
 		} else {
@@ -67,7 +66,6 @@ void attempt_release_job(struct slot *slot, struct job *job)
 	if (job->slot == slot)
 		job->slot = NULL;
 	slot->job = NULL;
-	engine->n_busy--;
 	job_unref(job);
 	cond_broadcast(&engine->left);
 	lock_release(&engine->jobs);

@@ -64,7 +64,6 @@ struct engine {
 	struct job_table live;
 	struct queue queue;
 	struct feed feed;
-	unsigned int n_busy;
 	int64_t watchdog_last_run;
 	uint64_t watchdog_stalled;
 	struct aging aging;        /* of what is kept for a time */

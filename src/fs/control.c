@@ -219,6 +219,7 @@ static void request_done(struct fs *fs, struct notify_item *item)
 {
 	struct control_op *op = NOTIFY_OWNER(item, struct control_op, item);
 
+	atomic_fetch_add(&fs->changes, 1); /* pause and resume are no change of a job, and are in metrics */
 	set_reply(op->file, op->json);
 	free(op->json);
 	op->json = NULL;

@@ -357,7 +357,7 @@ int inc_getattr(struct fs *fs, struct node *node, struct stat *st, double *timeo
 	st->st_ino = node->ino;
 	if (S_ISREG(st->st_mode)) {
 		st->st_blksize = INCOMING_BLKSIZE;
-		if (st->st_nlink > 1) {
+		if (st->st_nlink) {
 			unsigned int hidden = intake_hidden_links(fs->intake, n->dev, n->ino);
 
 			st->st_nlink -= hidden < st->st_nlink ? hidden : st->st_nlink;
@@ -403,11 +403,9 @@ static int set_size_now(struct fs *fs, struct inc_node *node, off_t size, struct
 	if (fd < 0)
 		return -errno;
 	path = inc_path(fs, node);
-	if (path)
-		intake_writer_opened(fs->intake, node->dev, node->ino, path);
+	intake_writer_opened(fs->intake, node->dev, node->ino, path);
 	r = ftruncate(fd, size) < 0 ? -errno : 0;
-	if (path)
-		intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
+	intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
 	return r;
 }
 

@@ -77,11 +77,12 @@ static int file_create(struct fs *fs, fuse_req_t req, struct inc_node *node, int
 	atomic_init(&file->is_append, (flags & O_APPEND) != 0);
 	file->node = node;
 	node_ref(fs, &node->node);
-	path = is_writable(flags) && node->type == S_IFREG ? inc_path(fs, node) : NULL;
-	/* Without a name it is nobody's upload. */
-	file->is_writable = path != NULL;
-	if (path) {
-		file->sidecar = inc_sidecar_opened(req, path, file->fd);
+	file->is_writable = is_writable(flags) && node->type == S_IFREG;
+	if (file->is_writable) {
+		/* It may have names that are not known here: one that the kernel knew before another was removed. */
+		path = inc_path(fs, node);
+		if (path)
+			file->sidecar = inc_sidecar_opened(req, path, file->fd);
 		lock_acquire(&fs->tree.lock);
 		file->next = fs->incoming.writers;
 		file->back = &fs->incoming.writers;
@@ -105,7 +106,7 @@ static void file_close(struct fs *fs, struct inc_file *file)
 
 		unlist_writer(fs, file);
 		hook_reach("fs-writer-closed");
-		intake_writer_closed(fs->intake, node->dev, node->ino, path ? path : "", file->fd);
+		intake_writer_closed(fs->intake, node->dev, node->ino, path, file->fd);
 		inc_sidecar_closed(fs, take_ptr(file->sidecar), node, path);
 	}
 	backing_close(fs, &node->backing);
@@ -202,8 +203,6 @@ static void tell_truncated(struct fs *fs, struct inc_node *node, int fd)
 {
 	auto_free char *path = inc_path(fs, node);
 
-	if (!path)
-		return;
 	intake_writer_opened(fs->intake, node->dev, node->ino, path);
 	intake_writer_closed(fs->intake, node->dev, node->ino, path, fd);
 }

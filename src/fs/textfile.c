@@ -79,7 +79,7 @@ static int text_create(struct fs *fs, struct row_dir *dir, const struct tree_row
 	if (!node)
 		return -ENOMEM;
 	node->base.row = row;
-	node->version = version;
+	node->version = node->made = version;
 	node->text = buf_take(text, &node->len);
 	node_init(fs, &node->base.node, &textfile_kind, row_ino(dir, row), &dir->node);
 	*ret = node;
@@ -107,18 +107,23 @@ static struct text_node *text_current(struct fs *fs, struct row_dir *dir, unsign
 	return text;
 }
 
-/* Make a fresh version the one that the name leads to, unless a newer one already is. */
+/* Make a fresh version the one that the name leads to, unless a newer one already is.
+   @return NULL when nobody knows which of the two is newer: make it anew */
 static struct text_node *text_install(struct fs *fs, struct row_dir *dir, unsigned int index,
 				      struct text_node *fresh, bool is_listed)
 {
 	struct text_node *old;
 	struct node **place;
+	bool is_undecided = false;
 
 	lock_acquire(&fs->tree.lock);
 	place = &dir->children[index];
 	old = text_of(*place);
 	if (old && old->version >= fresh->version) {
 		old->base.node.refs++;
+	} else if (old && old->made > fresh->version) {
+		old = NULL;
+		is_undecided = true;
 	} else {
 		if (old)
 			texts_remove_locked(&fs->texts, old); /* dies when the kernel lets go */
@@ -128,7 +133,7 @@ static struct text_node *text_install(struct fs *fs, struct row_dir *dir, unsign
 			texts_add_locked(&fs->texts, fresh);
 	}
 	lock_release(&fs->tree.lock);
-	if (!old)
+	if (!old && !is_undecided)
 		return fresh;
 	node_unref(fs, &fresh->base.node);
 	return old;
@@ -184,8 +189,9 @@ static bool root_text_is_fresh(struct fs *fs, const struct tree_row *row,
 	       (!row->fresh_ms || now_ms - text->rendered_ms < row->fresh_ms);
 }
 
-int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
-		      struct node **ret)
+/* @return 1: *ret is the newest; 0: another was made at the same time, look again; or a negative errno */
+static int find_root_text(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+			  struct text_node **ret)
 {
 	unsigned int index = row_index(dir, row);
 	struct text_node *text = text_current(fs, dir, index, 0);
@@ -196,28 +202,42 @@ int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row 
 	uint64_t version;
 	int r;
 
-	if (text && root_text_is_fresh(fs, row, text, changes, now_ms)) {
-		*ret = &text->base.node;
-		return 0;
-	}
+	*ret = text;
+	if (text && root_text_is_fresh(fs, row, text, changes, now_ms))
+		return 1;
 	version = atomic_fetch_add(&fs->texts.renderings, 1) + 1;
 	row->render_root(fs, &out);
 	if (text && !buf_error(&out) && out.len == text->len &&
-	    !memcmp(out.data, text->text, out.len)) {
-		*ret = &text->base.node;
-		return 0;
-	}
+	    !memcmp(out.data, text->text, out.len))
+		return 1;
 	if (text)
 		node_unref(fs, &text->base.node);
 	r = text_create(fs, dir, row, version, &out, &text);
 	if (r < 0)
 		return r;
+	text->made = atomic_fetch_add(&fs->texts.renderings, 1) + 1;
 	text->changes = changes;
 	text->rendered_ms = now_ms;
 	text->mtime_ms = row->is_fixed ? fs->since : clock_wall_ms(fs->deps.clock);
 	text->uid = fs->uid;
 	text->gid = fs->gid;
-	*ret = &text_install(fs, dir, index, text, false)->base.node;
+	*ret = text_install(fs, dir, index, text, false);
+	return *ret != NULL;
+}
+
+int textfile_get_root(struct fs *fs, struct row_dir *dir, const struct tree_row *row,
+		      struct node **ret)
+{
+	struct text_node *text;
+	int r;
+
+	/* Again only when another handler has made one meanwhile, and there are few of these. */
+	do
+		r = find_root_text(fs, dir, row, &text);
+	while (r == 0);
+	if (r < 0)
+		return r;
+	*ret = &text->base.node;
 	return 0;
 }
 

@@ -18,7 +18,8 @@
 struct text_node {
 	struct row_node base;
 	/* constant */
-	uint64_t version;
+	uint64_t version; /* of a job; of a root's text when its making was begun … */
+	uint64_t made;    /* … and done, by the same count; of a job's text its version */
 	char *text; /* owned */
 	size_t len;
 	uint64_t changes;    /* of a root's text: what row->changes said before it was made … */
@@ -34,7 +35,7 @@ struct text_node {
 struct texts {
 	struct text_node *newest, *oldest;
 	size_t bytes;
-	atomic_uint_fast64_t renderings; /* of root's texts: whoever begins later has the newer version */
+	atomic_uint_fast64_t renderings; /* of root's texts: their beginnings and ends */
 };
 
 extern const struct node_kind textfile_kind;

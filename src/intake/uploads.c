@@ -58,10 +58,12 @@ void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 		if (u->is_due && !u->is_taken)
 			uploads->n_due--;
 		u->is_due = u->is_taken = false; /* the new writer's close makes it due again */
-		uploads_add_path_locked(uploads, u, path);
+		if (path)
+			uploads_add_path_locked(uploads, u, path);
 		if (u->writers++ == 0) {
 			uploads->n_open++;
-			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
+			for (size_t i = 0; i < u->n_paths; i++)
+				note_locked(uploads, UPLOAD_PUT, u->paths[i]->path, NULL, UPLOAD_OPEN);
 		}
 	}
 	lock_release(&uploads->lock);
@@ -88,6 +90,8 @@ void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 
 	lock_acquire(&uploads->lock);
 	u = uploads_find_locked(uploads, dev, ino);
+	if (u && path && !u->n_paths)
+		uploads_add_path_locked(uploads, u, path);
 	if (u && u->writers && --u->writers == 0) {
 		uploads->n_open--;
 		u->is_incomplete = false;

@@ -34,6 +34,7 @@ SC_DEFINE_AUTO(uploads, uploads_destroy)
 
 /* ---- events ---- */
 
+/** @param path  NULL: not known, here and at the close; a request for any name finds the writer by its inode */
 void uploads_opened(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
 /**
  * @param fd  dup'ed: what the sync works on; when many are kept already, it is opened by its path

@@ -35,7 +35,10 @@ ends_exact frozen
 sc_wait_for 'echo x >>"$MNT/incoming/frozen.mp4"' 5
 
 held gone
+exec 8<"$in/gone.mp4"
 rm "$in/gone.mp4"
+eq "$(stat -L -c %h /dev/fd/8)" 0 "links of an open upload without a name"
+exec 8<&-
 missing "$MNT/jobs/gone/source"
 ends_exact gone
 eq "$(find "$ROOT/tmp/uploads" -name 'gone*')" ""

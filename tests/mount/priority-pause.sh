@@ -25,9 +25,12 @@ health() {
 hook_set engine-claimed once-wait
 sc_submit '{"uploadId":"tiny","jobId":"running"}' >/dev/null
 hook_wait_reached engine-claimed
+cat "$MNT/metrics" >/dev/null
 eq "$(tell pause | jq -c '[.success,.status]')" '[true,"paused"]' "reply to pause"
+eq "$(awk '$1 == "storyclip_paused" {print $2}' "$MNT/metrics")" 1 "metrics right after the reply"
 hook_go engine-claimed
 sc_done running
+eq "$(health .workers.busy)" 0 "workers right after the end"
 eq "$(health .status)" paused
 contains "$(health '.reasons[]')" paused
 

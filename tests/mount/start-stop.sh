@@ -51,6 +51,23 @@ for signal in TERM INT; do
 	sc_is_mounted && fail "still mounted after SIG$signal"
 done
 
+# What a client has stored through a shared mapping is not lost with the mount.
+sc_mount
+head -c 8192 /dev/zero >"$MNT/incoming/mapped"
+python3 - "$MNT/incoming/mapped" "$daemon_pid" "$MNT/health" <<'END'
+import mmap, os, signal, sys, time
+with open(sys.argv[1], "r+b") as f:
+    mapped = mmap.mmap(f.fileno(), 8192)
+    mapped[:6] = b"stored"
+    os.kill(int(sys.argv[2]), signal.SIGTERM)
+    while os.path.exists(sys.argv[3]):
+        time.sleep(0.01)
+END
+sc_wait_gone "$daemon_pid"
+daemon_pid=
+eq "$(head -c 6 "$ROOT/tmp/uploads/mapped")" stored "what was mapped"
+rm "$ROOT/tmp/uploads/mapped"
+
 # A signal stops it even while a file is open; umount does not.
 sc_mount
 exec 5<"$MNT/health"

@@ -55,6 +55,24 @@ eq "$(status_of two .status)" queued
 exec 5>&-
 sc_done two
 
+# a writer by a name that the mount has lost sight of: another of its names came and went behind it
+cp "$src" "$in/seen.mp4"
+sc_wait_for '[[ $(sql "SELECT state FROM uploads WHERE path='\''seen.mp4'\''") == complete ]]'
+python3 - "$in" "$MNT" <<'END'
+import json, os, sys
+top, mnt = sys.argv[1:]
+place = os.open(top + "/seen.mp4", os.O_PATH)
+os.link(top + "/seen.mp4", top + "/other.mp4")
+os.unlink(top + "/other.mp4")
+with open("/proc/self/fd/%d" % place, "r+b"):
+    with open(mnt + "/control", "w") as control:
+        control.write('{"uploadId":"seen","jobId":"seen"}\n')
+    with open(mnt + "/jobs/seen/status") as status:
+        said = json.load(status)
+    assert said["message"] == "Waiting for the upload to be closed", said
+END
+sc_done seen
+
 # a request right behind cp, many times: RELEASE is asynchronous, none may fail for it
 for i in $(seq 100); do
 	cp "$(media tiny.mp4)" "$in/r$i.mp4"
