@@ -248,6 +248,7 @@ struct job_change *engine_feed_take(struct engine *engine, uint64_t upto);
 /** For health. */
 struct engine_stats {
 	unsigned int workers_busy, workers_of;
+	unsigned int workers_leaving; /* done with a job that has ended, but for putting it away */
 	unsigned int queued;
 	int64_t watchdog_last_run; /* wall ms, 0: not yet */
 	uint64_t watchdog_stalled; /* jobs failed by it since the mount */

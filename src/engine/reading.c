@@ -329,8 +329,14 @@ void engine_stats(struct engine *engine, struct engine_stats *ret)
 	memset(ret, 0, sizeof(*ret));
 	lock_acquire(&engine->jobs);
 	/* Whoever was told that a job has ended finds its worker idle, though its slot may not have let go of it. */
-	for (unsigned int i = 0; i < engine->n_slots; i++)
-		ret->workers_busy += engine->slots[i].job && !engine->slots[i].job->is_ended;
+	for (unsigned int i = 0; i < engine->n_slots; i++) {
+		const struct job *job = engine->slots[i].job;
+
+		if (job && job->is_ended)
+			ret->workers_leaving++;
+		else if (job)
+			ret->workers_busy++;
+	}
 	ret->workers_of = engine->n_slots;
 	ret->queued = engine->queue.n;
 	ret->watchdog_last_run = engine->watchdog_last_run;

@@ -680,7 +680,7 @@ static bool is_idle(struct rig *rig, const char *name, int value)
 	struct engine_stats stats;
 
 	engine_stats(rig->engine, &stats);
-	return stats.workers_busy == 0;
+	return stats.workers_busy == 0 && stats.workers_leaving == 0;
 }
 
 bool rig_wait_idle(struct rig *rig)
