@@ -52,8 +52,8 @@ light() { # FILE
 }
 if grep -q libx265 <<<"$(ffmpeg -v error -encoders)"; then
 	ffmpeg -nostdin -v error -f lavfi -i testsrc2=duration=3:rate=25:size=160x96 -c:v libx265 -preset ultrafast \
-		-pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -tag:v hvc1 \
-		-x265-params keyint=30:min-keyint=30:log-level=none "$SC_TEST/dark.mp4"
+		-pix_fmt yuv420p10le -tag:v hvc1 -x265-params \
+		keyint=30:min-keyint=30:log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc "$SC_TEST/dark.mp4"
 	# ffmpeg writes these boxes only where it was told them: they are put behind the others of the entry
 	python3 - "$SC_TEST/dark.mp4" "$MNT/incoming/light.mp4" <<-'PYTHON'
 		import struct
