@@ -43,5 +43,14 @@ for ms in 200 1000 2800 2960; do
 	n=$((n + 1))
 	eq "$(pcm "$MNT/jobs/blocks/clips/clip_00$n.mp4" 0)" "$(pcm "$(media longblocks.mp4)" $((ms * 48)))" "sound at $ms ms"
 done
+
+# The last field of a stream is its last frame's, though libavformat's parser is gone by then.
+upload matrix-h264-paff.ts
+src=$(media matrix-h264-paff.ts)
+echo '{"uploadId":"matrix-h264-paff","jobId":"fields","clips":[{"start":2.92,"end":2.94},{"start":2.96,"end":2.98}]}' >"$MNT/control"
+sc_done fields
+eq "$(status_of fields '[.result.artifacts[].duration]|tostring')" "[0.04,0.04]" "whole frames"
+compare_clips "$src" "$MNT/jobs/fields/clips" --mode exact --status "$MNT/jobs/fields/status" ||
+	fail "fields: not the source's frames"
 check_invariants
 sc_umount

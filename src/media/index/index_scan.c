@@ -7,6 +7,7 @@
 
 #include "index_scan.h"
 #include "../mp4/keyframe.h"
+#include "annexb.h"
 #include "damaged.h"
 #include "packet_order.h"
 
@@ -77,6 +78,27 @@ static void keep_head(struct scan_track *t, const AVPacket *packet, bool is_anne
 	       t->head_len < sizeof(t->head) ? t->head_len : sizeof(t->head));
 }
 
+/* libavformat closes its parser before it gives the stream's last packet. */
+static enum field field_of_last(const struct field_form *form, const AVPacket *packet,
+				unsigned int length_bytes)
+{
+	enum field field = FIELD_NONE;
+	struct nal_unit unit;
+	size_t at = 0, len;
+
+	if (packet->flags & AV_PKT_FLAG_KEY) /* the reader has converted it */
+		return field_read(form, packet->data, (size_t)packet->size, length_bytes);
+	if (!packet->buf)
+		return FIELD_NONE;
+	/* It has been measured: its size is what it will be, with longer codes. */
+	len = packet->buf->size - (size_t)(packet->data - packet->buf->data);
+	len = len < (size_t)packet->size ? len : (size_t)packet->size;
+	while (annexb_next(packet->data, len, &at, &unit))
+		if (field_read_unit(form, unit.data, unit.len, &field))
+			break;
+	return field;
+}
+
 /* Half a frame of H.264. With start codes libavformat gives each picture a packet, and its parser
  * has looked at it. */
 static enum field field_of(const struct packet_scan *scan, size_t number)
@@ -92,7 +114,8 @@ static enum field field_of(const struct packet_scan *scan, size_t number)
 				  nal_length_bytes(st->codecpar));
 	parser = av_stream_get_parser(st);
 	if (!parser)
-		return FIELD_NONE;
+		return field_of_last(&scan->tracks[number].form, packet,
+				     nal_length_bytes(st->codecpar));
 	return parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD      ? FIELD_TOP
 	       : parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD ? FIELD_BOTTOM
 										: FIELD_NONE;

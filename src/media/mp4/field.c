@@ -133,25 +133,36 @@ static enum field read_slice(const struct field_form *form, const uint8_t *unit,
 	return hevc_bit(&b) ? FIELD_BOTTOM : FIELD_TOP;
 }
 
+bool field_read_unit(const struct field_form *form, const uint8_t *unit, size_t len,
+		     enum field *ret)
+{
+	unsigned int type = len ? unit[0] & 31 : 0;
+
+	if (type != TYPE_SLICE && type != TYPE_PARTITION_A && type != TYPE_IDR)
+		return false;
+	*ret = form->is_possible ? read_slice(form, unit, len) : FIELD_NONE;
+	return true;
+}
+
 enum field field_read(const struct field_form *form, const uint8_t *data, size_t len,
 		      unsigned int length_bytes)
 {
+	enum field field = FIELD_NONE;
+
 	while (form->is_possible && len > length_bytes) {
 		uint32_t size = 0;
-		unsigned int type;
 
 		for (unsigned int i = 0; i < length_bytes; i++)
 			size = size << 8 | data[i];
 		data += length_bytes;
 		len -= length_bytes;
 		size = size < len ? size : (uint32_t)len;
-		type = size ? data[0] & 31 : 0;
-		if (type == TYPE_SLICE || type == TYPE_PARTITION_A || type == TYPE_IDR)
-			return read_slice(form, data, size);
+		if (field_read_unit(form, data, size, &field))
+			break;
 		data += size;
 		len -= size;
 	}
-	return FIELD_NONE;
+	return field;
 }
 
 bool field_is_second(enum field *open, enum field field)

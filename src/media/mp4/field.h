@@ -21,6 +21,10 @@ enum field { FIELD_NONE, FIELD_TOP, FIELD_BOTTOM };
 /** From the content of avcC: that all its sequences agree on; never fails. */
 void field_form_read(const uint8_t *avcc, size_t len, struct field_form *ret);
 
+/** What a NAL unit is. @return false: no slice, and so nothing of a picture's form */
+bool field_read_unit(const struct field_form *form, const uint8_t *unit, size_t len,
+		     enum field *ret);
+
 /**
  * What a sample's first slice is; FIELD_NONE also where there is none in these bytes.
  * @param length_bytes  of the number before each NAL unit, 1 to 4
