@@ -13,7 +13,7 @@
 #include "storyclip/common/log.h"
 
 #define LOOK_EVERY_MS 500
-#define RETRY_MS      5000 /* a removal that the file system refused: EIO, a quota, no room for a new name */
+#define RETRY_MS      5000 /* a removal that the file system refused: EIO, a quota, no room */
 
 struct sweep {
 	struct sweep *next;
@@ -63,8 +63,8 @@ void sweeper_add_stuck(struct engine *engine, pid_t pid, int pidfd, const char *
 	add(engine, sweep);
 }
 
-/* The rename that failed when the job was removed. Nobody can take the id while its directory is there: if a job has
- * it, the directory is that job's. */
+/* The rename that failed when the job was removed. Nobody can take the id while its directory is
+ * there: if a job has it, the directory is that job's. */
 static int move_to_trash(struct engine *engine, struct sweep *sweep)
 {
 	struct leaving leaving = {0};
@@ -98,8 +98,9 @@ static bool sweep_trash(struct engine *engine, struct sweep *sweep)
 	if (r == 0)
 		r = store_removal_done(engine->deps.store, sweep->trash);
 	if (r < 0 && !sweep->again_at)
-		log_error_with(r, "removing outputs/%s (tried again every %d s, and at the next start)",
-			       sweep->job_id[0] ? sweep->job_id : sweep->trash, RETRY_MS / 1000);
+		log_error_with(
+			r, "removing outputs/%s (tried again every %d s, and at the next start)",
+			sweep->job_id[0] ? sweep->job_id : sweep->trash, RETRY_MS / 1000);
 	if (r == 0 && sweep->again_at)
 		log_info("removed outputs/%s at last", sweep->trash);
 	sweep->again_at = now + RETRY_MS;

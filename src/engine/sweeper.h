@@ -8,8 +8,8 @@
 #include "state.h"
 
 /**
- * The clips of a removed job lie in OUTPUT_ROOT/<trash>: remove them, then the note. What fails is tried again
- * while the daemon runs, and at the next start.
+ * The clips of a removed job lie in OUTPUT_ROOT/<trash>: remove them, then the note. What fails is
+ * tried again while the daemon runs, and at the next start.
  *
  * @param unmoved  the job's id when its clips could not be renamed to `trash` yet, else NULL
  * @return 0, -ENOMEM: the next start finds the note

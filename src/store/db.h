@@ -41,7 +41,7 @@ struct store {
 	struct backup *backup; /* NULL until store_backups_start(); main thread */
 	bool is_open;          /* whole, so that its close can be clean; main thread */
 	bool is_checked;       /* the start has read it all; main thread */
-	int file_fd, log_fd;   /* O_PATH, of the database and of its -wal: to see that they have gone */
+	int file_fd, log_fd;   /* O_PATH, of the database and its -wal: whether they have gone */
 
 	struct lock writer; /* guards the next two */
 	struct db write;

@@ -44,7 +44,8 @@ static bool is_removed(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* What is written to a file without a name is lost with its last descriptor: better refused than answered. */
+/* What is written to a file without a name is lost with its last descriptor: better refused than
+ * answered. */
 static bool has_gone(struct store *store)
 {
 	if (!is_removed(store->file_fd) && !is_removed(store->log_fd))
@@ -52,8 +53,8 @@ static bool has_gone(struct store *store)
 	lock_acquire(&store->status);
 	if (!store->damage[0]) {
 		snprintf(store->damage, sizeof(store->damage),
-			 "'%.200s' or its -wal was removed or replaced while the mount used it; stop the "
-			 "mount, put a copy in its place and start again",
+			 "'%.200s' or its -wal was removed or replaced while the mount used it; "
+			 "stop the mount, put a copy in its place and start again",
 			 store->path);
 		log_error("database: %s", store->damage);
 	}
@@ -113,15 +114,17 @@ static int create_file(const char *path)
 	return dir_fd < 0 ? -errno : file_sync_dir(dir_fd);
 }
 
-/* Somebody has lost it, or put it elsewhere: not to be noticed when the copies are those of the new one. */
+/* Somebody has lost it, or put it elsewhere: not to be noticed when the copies are those of the new
+ * one. */
 static void warn_of_copies(const char *path)
 {
 	auto_free char *copy = NULL;
 
 	if (store_backup_newest(path, &copy) == 0)
-		log_warning("database '%s' was missing: a new one is begun, without a job, though "
-			    "there is the copy %s; to go on with that: unmount, copy it there, mount",
-			    path, copy);
+		log_warning(
+			"database '%s' was missing: a new one is begun, without a job, though "
+			"there is the copy %s; to go on with that: unmount, copy it there, mount",
+			path, copy);
 }
 
 static int db_open(struct db *db, const char *path, unsigned int busy_ms)

@@ -17,7 +17,8 @@
 #include "storyclip/intake.h"
 #include "storyclip/store.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS        20000
+#define UPLOAD_WAIT_MS 1500
 
 static char top[] = "/tmp/test_registry.XXXXXX";
 
@@ -374,9 +375,10 @@ static void life_jobs(struct world *w)
 	wait_job(w, "g", JOB_QUEUED, JOB_MESSAGE_WAITING);
 	st = stat_of(w, "g.mp4");
 	CHECK(!intake_is_frozen(w->intake, st.st_dev, st.st_ino));
-	for (int i = 0; i < 5; i++) { /* longer than upload_wait, but it grows */
+	/* longer than upload_wait, but it grows; often, as a busy machine pauses us too */
+	for (int ms = 0; ms < UPLOAD_WAIT_MS * 3 / 2; ms += 20) {
 		REQUIRE(file_write_all(fd, "x", 1) == 0);
-		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	}
 	wait_job(w, "g", JOB_QUEUED, JOB_MESSAGE_WAITING);
 	file_end(w, "g.mp4", fd);
@@ -583,7 +585,7 @@ int main(void)
 		free(path);
 	}
 	live(life_names, 60000);
-	live(life_jobs, 300);
+	live(life_jobs, UPLOAD_WAIT_MS);
 	live(life_refused, 60000);
 	live(life_cut_off, 60000);
 	live(life_after_cut_off, 60000);
