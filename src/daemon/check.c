@@ -58,12 +58,16 @@ static int open_copy(const struct settings *settings, struct scratch *scratch, s
 	r = store_open(path, BUSY_MS, &why, ret);
 	if (r < 0) {
 		/* The message names the copy; the reader knows the original. */
-		const char *about = strstr(why.message, path), *rest = about;
+		const char *about = strstr(why.message, path), *rest = about, *advice;
 
 		if (rest)
 			rest += strlen(path) + strspn(rest + strlen(path), "' ");
-		return error_set_errno(e, r, why.code, "database '%.200s' %.290s",
-				       settings->database, rest ? rest : why.message);
+		else
+			rest = why.message;
+		/* So does what to do: it is for a file that has no copies beside it. */
+		advice = r == -EUCLEAN ? strstr(rest, "): ") : NULL;
+		return error_set_errno(e, r, why.code, "database '%.200s' %.*s", settings->database,
+				       advice ? (int)(advice + 1 - rest) : 290, rest);
 	}
 	return 0;
 }

@@ -86,6 +86,7 @@ code=0
 said=$("$SC_BIN/storyclipfs" --check "$ROOT") || code=$?
 eq "$code" 3 "exit code of --check"
 contains "$said" "$newest"
+lacks "$said" "no copy of it" "what --check says"
 "$SC_BIN/storyclipfs" --repair "$ROOT" >"$LOG/repair" || fail "$(cat "$LOG/repair")"
 contains "$(<"$LOG/repair")" "$newest"
 eq "$(sha256sum <"$(echo "$db".damaged-*Z)")" "$damaged" "the damaged one, kept"
