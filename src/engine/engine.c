@@ -325,10 +325,10 @@ static int start_threads(struct engine *engine)
 		r = helper_start(&engine->external, "external", external_run, engine);
 	if (r == 0)
 		r = helper_start(&engine->sweeper, "sweeper", sweeper_run, engine);
-	if (r == 0 && retention_is_wanted(engine)) {
+	if (r == 0)
 		retention_begin(engine);
+	if (r == 0 && retention_is_wanted(engine))
 		r = helper_start(&engine->retention, "retention", retention_run, engine);
-	}
 	for (unsigned int i = 0; i < engine->n_slots && r == 0; i++) {
 		struct slot *slot = &engine->slots[i];
 		char name[16];

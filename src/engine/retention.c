@@ -45,7 +45,7 @@ static bool tick(struct engine *engine)
 	lock_acquire(&engine->jobs);
 	has_jumped = aging_tick(&engine->aging, wall_ms, mono_ms);
 	lock_release(&engine->jobs);
-	if (has_jumped)
+	if (has_jumped && retention_is_wanted(engine))
 		log_warning("the clock has jumped forward: what is kept for a time is kept that much longer");
 	return has_jumped;
 }
@@ -207,7 +207,8 @@ void retention_begin(struct engine *engine)
 {
 	char text[1024], boot_id[CLOCK_BOOT_ID_SIZE];
 
-	finish_aside(engine);
+	if (retention_is_wanted(engine))
+		finish_aside(engine);
 	clock_boot_id(boot_id);
 	if (store_meta_get(engine->deps.store, META_KEY, text, sizeof(text)) == 0) {
 		lock_acquire(&engine->jobs);

@@ -89,6 +89,26 @@ sc_mount "upload_retention=$upload_retention"
 eq "$(find "$ROOT/tmp/uploads/.storyclip-hold" -mindepth 1)" ""
 sc_umount
 
+# ---- ages are asked for the first time by a mount whose clock has jumped by a year since the one before
+lib=$SC_TOOLS/libclock_jump.so
+if ! ldd "$SC_BIN/storyclipfs" | grep -q 'lib[at]san'; then # whose runtime must come first
+	sql "DELETE FROM meta WHERE key='retention_clock'" # no life before has asked for any
+	sc_mount
+	upload short.mp4 kept.mp4
+	sc_submit '{"uploadId":"kept","clipDuration":2,"jobId":"kept"}' >/dev/null
+	sc_done kept
+	sc_umount
+	echo 31536000 >"$SC_TEST/offset"
+	CLOCK_JUMP=$SC_TEST/offset LD_PRELOAD=$lib sc_mount job_retention=30d,upload_retention=30d
+	sc_wait_for '[[ $(sc_log) == *"the clock has jumped forward"* ]]'
+	upload short.mp4 after.mp4 # and the thread has looked, when this job has its end
+	sc_submit '{"uploadId":"after","clipDuration":2,"jobId":"after"}' >/dev/null
+	sc_done after
+	exists "$MNT/jobs/kept/clips/clip_001.mp4" "$MNT/incoming/kept.mp4"
+	lacks "$(sc_log | grep -F "[$daemon_pid]")" "jobs were removed" "the log of that mount"
+	sc_umount
+fi
+
 # where an upload cannot be moved aside it stays, which is told once
 mkdir "$ROOT/tmp/uploads/inner"
 mount -t tmpfs none "$ROOT/tmp/uploads/inner" 2>/dev/null || exit 0
