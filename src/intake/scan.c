@@ -3,7 +3,7 @@
  * What lies in UPLOAD_TMP_DIR after the last end. An upload is complete when the database knows it
  * so, with this size and mtime; one that it does not know is incomplete when it was last written
  * before an unclean end, for then nobody can say whether it was whole; else it was put there since,
- * or behind the mount, and is complete once synced. Main thread, before all others.
+ * or behind the mount, and is complete once synced, unless its writer from before is at it still. Main thread, before all others.
  */
 #include "scan.h"
 
@@ -164,7 +164,7 @@ static struct held *find_held(struct scan *scan, const struct stat *st)
 
 /* ---- one file ---- */
 
-enum verdict { VERDICT_COMPLETE, VERDICT_INCOMPLETE, VERDICT_FOUND };
+enum verdict { VERDICT_COMPLETE, VERDICT_INCOMPLETE, VERDICT_FOUND, VERDICT_OPEN };
 
 static enum verdict judge(const struct scan *scan, const struct known *row, const struct stat *st)
 {
@@ -181,6 +181,23 @@ static enum verdict judge(const struct scan *scan, const struct known *row, cons
 	if (!scan->end.is_clean && mtime <= end + scan->end.slack_ns / 10)
 		return VERDICT_INCOMPLETE;
 	return VERDICT_FOUND;
+}
+
+/*
+ * A client writes on, behind the last end: by kernel passthrough it can, without a mount. Its upload is
+ * open, as one through this mount is.
+ * @return whether it is so
+ */
+static bool is_outliving(struct scan *scan, int dir_fd, const char *name, const char *path, const struct stat *st)
+{
+	auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || !file_has_writer(fd))
+		return false;
+	log_info("upload '%s' is still being written, by a client of the mount before", path);
+	uploads_opened(scan->deps->uploads, st->st_dev, st->st_ino, path);
+	watches_add_outliving(scan->deps->watches, fd, st, path);
+	return true;
 }
 
 static int flush_rows(struct scan *scan)
@@ -202,7 +219,8 @@ static int add_row(struct scan *scan, enum upload_change_kind kind, const char *
 	return r;
 }
 
-static int scan_file(struct scan *scan, char *path, const struct stat *st)
+static int scan_file(struct scan *scan, int dir_fd, const char *name, char *path,
+		     const struct stat *st)
 {
 	struct known *row = find_known(scan, path);
 	struct held *held = find_held(scan, st);
@@ -211,6 +229,9 @@ static int scan_file(struct scan *scan, char *path, const struct stat *st)
 	const ino_t *sidecar;
 	int r = 0;
 
+	if (row && row->state == UPLOAD_OPEN &&
+	    is_outliving(scan, dir_fd, name, path, st))
+		verdict = VERDICT_OPEN;
 	scan->n_files++;
 	if (row)
 		row->is_seen = true;
@@ -232,7 +253,7 @@ static int scan_file(struct scan *scan, char *path, const struct stat *st)
 	if (held) {
 		held->is_seen = true;
 		held->is_incomplete |= verdict == VERDICT_INCOMPLETE;
-		held->is_found |= verdict == VERDICT_FOUND;
+		held->is_found |= verdict == VERDICT_FOUND || verdict == VERDICT_OPEN;
 		held->size = st->st_size;
 		held->mtime_ns = stat_mtime_ns(st);
 	}
@@ -260,7 +281,7 @@ static int scan_entry(struct scan *scan, int dir_fd, const char *name, const cha
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISREG(st.st_mode))
-		return scan_file(scan, path, &st);
+		return scan_file(scan, dir_fd, name, path, &st);
 	if (S_ISDIR(st.st_mode))
 		return scan_dir(scan, dir_fd, name, path, depth + 1);
 	return 0;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storyclip/common/file.h"
 #include "storyclip/common/log.h"
 #include "storyclip/common/sync.h"
 
@@ -25,6 +26,7 @@ struct watch {
 	int64_t size, mtime_ns;
 	int64_t since_ms; /* monotonic: when they were last seen to change */
 	char *path;
+	bool is_outliving;
 };
 
 struct watches {
@@ -80,7 +82,8 @@ void watches_destroy(struct watches *watches)
 	free(watches);
 }
 
-void watches_add(struct watches *watches, int fd, const struct stat *st, const char *path)
+static void add(struct watches *watches, int fd, const struct stat *st, const char *path,
+		bool is_outliving)
 {
 	auto_of(watch) struct watch *w = calloc(1, sizeof(*w));
 
@@ -94,6 +97,7 @@ void watches_add(struct watches *watches, int fd, const struct stat *st, const c
 		.mtime_ns = stat_mtime_ns(st),
 		.since_ms = clock_monotonic_ms(watches->deps->clock),
 		.path = strdup(path),
+		.is_outliving = is_outliving,
 	};
 	if (w->fd < 0 || !w->path)
 		goto failed;
@@ -107,10 +111,21 @@ failed:
 	log_warning("cannot watch upload '%s' for its next byte", path);
 }
 
+void watches_add(struct watches *watches, int fd, const struct stat *st, const char *path)
+{
+	add(watches, fd, st, path, false);
+}
+
+void watches_add_outliving(struct watches *watches, int fd, const struct stat *st, const char *path)
+{
+	add(watches, fd, st, path, true);
+}
+
 static bool list_has(const struct watch *list, const struct watch *w)
 {
 	for (; list; list = list->next)
-		if (list->ino == w->ino && list->dev == w->dev)
+		if (list->ino == w->ino && list->dev == w->dev &&
+		    list->is_outliving == w->is_outliving)
 			return true;
 	return false;
 }
@@ -152,6 +167,13 @@ static bool watch_look(struct watches *watches, struct watch *w)
 	int64_t now = clock_monotonic_ms(watches->deps->clock);
 	struct stat st;
 
+	if (w->is_outliving) {
+		if (file_has_writer(w->fd))
+			return true;
+		uploads_closed(watches->uploads, w->dev, w->ino, w->path, w->fd,
+			       engine_source_links(watches->deps->engine, w->dev, w->ino) > 0);
+		return false;
+	}
 	if (!uploads_has_writer(watches->uploads, w->dev, w->ino) ||
 	    !engine_source_is_awaited(watches->deps->engine, w->dev, w->ino))
 		return false;

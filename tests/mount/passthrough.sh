@@ -109,3 +109,26 @@ exec 4<&-
 eq "$(passthrough opens)" "$before" "opens by passthrough of uploads while there is a limit"
 counted cmp "$MNT/jobs/$id/clips/clip_001.mp4" "$ROOT/outputs/$id/clip_001.mp4"
 sc_umount
+
+# A writer outlives a clean end where the kernel writes for it: the next mount knows it as one, and its close.
+sc_mount
+exec 4>"$in/outliving.mp4"
+head -c 100000 "$src" >&4
+sc_wait_for '[[ $(sql "SELECT state FROM uploads WHERE path='\''outliving.mp4'\''") == open ]]'
+sc_stop TERM
+head -c 120000 "$src" | tail -c +100001 >&4 2>/dev/null || [[ $expected == false ]] || fail "the writer was ended"
+sc_mount
+state=$(jq -r '.uploads[]|select(.uploadId=="outliving.mp4").state' "$MNT/uploads.json")
+if [[ $expected == true ]]; then
+	eq "$state" open "beside its writer"
+	id=$(sc_submit '{"uploadId":"outliving"}')
+	eq "$(status_of "$id" .message)" "Waiting for the upload to be closed"
+	tail -c +120001 "$src" >&4
+	exec 4>&-
+	sc_done "$id"
+	cmp "$in/outliving.mp4" "$src"
+else
+	eq "$state" incomplete "without a writer"
+	exec 4>&- || :
+fi
+sc_umount
