@@ -66,7 +66,7 @@ int64_t decoder_presented(const struct decoder *d, int64_t pts, uint32_t rate)
 
 bool decoder_can_seek(const struct decoder *d)
 {
-	return !d->track->is_unpacked &&
+	return !d->track->is_unpacked && !d->track->n_joins &&
 	       av_match_list(d->input->format->iformat->name, SEEKABLE_CONTAINERS, ',') > 0;
 }
 
@@ -150,6 +150,28 @@ static int open_codec(struct decoder *d, struct error *e)
 	return 0;
 }
 
+/*
+ * Where a clock begins again, a packet's own time is not the one that it is shown at. What is before the
+ * first join may have no times at all, and those that libavformat makes up differ with how far it has looked
+ * ahead.
+ */
+static void shift_packet(struct decoder *d)
+{
+	const struct index_track *t = d->track;
+	int64_t pts = d->packet->pts != AV_NOPTS_VALUE ? d->packet->pts : d->packet->dts, ticks;
+
+	if (!t->n_joins)
+		return;
+	if (!d->is_begun && pts != AV_NOPTS_VALUE)
+		d->shift_us = t->first_us - av_rescale_q(pts, d->stream->time_base, AV_TIME_BASE_Q);
+	d->is_begun = true;
+	for (size_t i = 0; i < t->n_joins && d->packet->pos >= t->joins[i].pos; i++)
+		d->shift_us = t->joins[i].shift_us;
+	ticks = av_rescale_q(d->shift_us, AV_TIME_BASE_Q, d->stream->time_base);
+	d->packet->pts += d->packet->pts != AV_NOPTS_VALUE ? ticks : 0;
+	d->packet->dts += d->packet->dts != AV_NOPTS_VALUE ? ticks : 0;
+}
+
 /* Feed the decoder one packet of the stream, or the sign that there are no more. */
 static int feed(struct decoder *d, struct error *e)
 {
@@ -167,6 +189,7 @@ static int feed(struct decoder *d, struct error *e)
 		d->is_draining = true;
 		r = avcodec_send_packet(d->codec, NULL);
 	} else {
+		shift_packet(d);
 		r = avcodec_send_packet(d->codec, d->packet);
 		av_packet_unref(d->packet);
 	}
@@ -308,6 +331,8 @@ static int decoder_restart(struct decoder *d, struct error *e)
 	av_input_close(take_ptr(d->input));
 	d->has_frame = false;
 	d->is_draining = false;
+	d->is_begun = false;
+	d->shift_us = 0;
 	d->passed = AV_NOPTS_VALUE;
 	r = open_input(d, e);
 	if (r < 0)

@@ -25,6 +25,8 @@ struct decoder {
 	bool has_frame;
 	bool is_unedited; /* frames come at the media's own times: see index_track.parts */
 	bool is_draining; /* no packet is left */
+	bool is_begun;    /* it has had a packet since it was opened */
+	int64_t shift_us; /* packets are shown so much later than they say; without joins 0 */
 	size_t place;     /* which of track->parts is decoded */
 	int64_t pts;      /* of the current frame, in stream->time_base, as libav counts; where the
 			   * track has parts, as it is presented */

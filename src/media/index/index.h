@@ -43,6 +43,13 @@ struct index_sample {
 	bool is_damaged : 1; /* seen so far, without decoding (damage.h) */
 };
 
+/** From a place in the file on a stream's clock has begun again: see index_join.h. */
+struct index_join {
+	int64_t pos;      /* of the first packet behind it, as libavformat says */
+	int64_t shift_us; /* its packets are shown so much later than they say */
+};
+#define INDEX_MAX_JOINS 8
+
 struct index_track {
 	bool is_video;        /* else sound */
 	bool is_copyable;     /* MP4 can hold it: stsd and samples are there */
@@ -77,6 +84,9 @@ struct index_track {
 	 * hides: only sync and shown rise. A part owns its sync and shown alone. */
 	struct index_track *parts;
 	size_t n_parts;
+	struct index_join joins[INDEX_MAX_JOINS]; /* pos rising; samples have it in their times */
+	size_t n_joins;
+	int64_t first_us; /* with joins: the first packet's time on its stream's clock */
 	bool is_part;
 	int64_t hidden_from; /* of a part: no sample is presented from here on */
 	uint8_t *stsd;       /* owned; as mp4_out_track.stsd */

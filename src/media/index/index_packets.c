@@ -10,7 +10,7 @@
 #include <libavutil/avstring.h>
 
 #include "../source.h"
-#include "index_scan.h"
+#include "index_join.h"
 #include "index_text.h"
 #include "packet_order.h"
 
@@ -106,6 +106,9 @@ static int add_track(struct packet_scan *scan, size_t number)
 	t->timescale = (uint32_t)st->time_base.den;
 	t->samples = take_ptr(from->samples);
 	t->n_samples = from->n;
+	memcpy(t->joins, from->joins, sizeof(t->joins));
+	t->n_joins = from->n_joins;
+	t->first_us = av_rescale(t->samples[0].pts, 1000000, st->time_base.den);
 	t->set_ids = from->set_ids;
 	t->has_fields = from->has_fields;
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
@@ -303,6 +306,7 @@ static int make_tracks(struct packet_scan *scan)
 	size_t kept = 0;
 	int r = 0;
 
+	index_join_parts(scan);
 	for (size_t i = 0; i < scan->reader->n_streams && r == 0; i++)
 		r = add_track(scan, i);
 	if (r < 0)

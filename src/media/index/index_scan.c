@@ -5,7 +5,7 @@
 #include <libavutil/avstring.h>
 #include <libavutil/intreadwrite.h>
 
-#include "index_scan.h"
+#include "index_join.h"
 #include "../mp4/keyframe.h"
 #include "annexb.h"
 #include "damaged.h"
@@ -161,13 +161,48 @@ static bool is_damaged(const struct packet_reader *reader, size_t number)
 			      (size_t)packet->size, (size_t)packet->size);
 }
 
+/* Of a packet of sound whose codec does not say how many samples it has: most AAC. */
+#define UNTOLD_SAMPLES 1024
+
+/* Ticks from the last packet of a stream that had a time of its own to one without. */
+static int64_t untimed_ticks(struct scan_track *t, const AVStream *st)
+{
+	AVCodecParameters *par = st->codecpar;
+	int samples;
+
+	t->n_untimed++;
+	if (par->codec_type != AVMEDIA_TYPE_AUDIO || par->sample_rate <= 0)
+		return (int64_t)t->n_untimed * t->step;
+	samples = av_get_audio_frame_duration2(par, 0);
+	return av_rescale((int64_t)t->n_untimed * (samples > 0 ? samples : UNTOLD_SAMPLES),
+			  st->time_base.den, par->sample_rate);
+}
+
+/* Times of a packet; one without any follows the one before it. */
+static void give_times(struct scan_track *t, const AVStream *st, const AVPacket *packet,
+		       struct index_sample *s)
+{
+	int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts, ticks;
+
+	if (pts != AV_NOPTS_VALUE || !t->n)
+		t->n_untimed = 0;
+	ticks = pts == AV_NOPTS_VALUE && t->n ? untimed_ticks(t, st) : 0;
+	s->pts = pts != AV_NOPTS_VALUE ? ticks_of(st, pts) : t->n ? t->timed_pts + ticks : 0;
+	s->dts = packet->dts != AV_NOPTS_VALUE ? ticks_of(st, packet->dts)
+		 : ticks		       ? t->timed_dts + ticks
+					       : s->pts;
+	if (t->n_untimed)
+		return;
+	t->timed_pts = s->pts;
+	t->timed_dts = s->dts;
+}
+
 static int scan_add(struct packet_scan *scan, size_t number)
 {
 	struct scan_track *t = &scan->tracks[number];
 	const AVPacket *packet = scan->reader->packet;
 	const AVStream *st = scan->reader->streams[number];
 	struct index_sample *s;
-	int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
 
 	if (++scan->n_samples > INDEX_MAX_SAMPLES)
 		return error_set(scan->e, SC_LIMIT_EXCEEDED, "the upload has more than %d samples",
@@ -182,10 +217,7 @@ static int scan_add(struct packet_scan *scan, size_t number)
 		t->cap = cap;
 	}
 	s = &t->samples[t->n];
-	s->pts = pts != AV_NOPTS_VALUE ? ticks_of(st, pts) : t->n ? s[-1].pts + t->step : 0;
-	s->dts = packet->dts != AV_NOPTS_VALUE    ? ticks_of(st, packet->dts)
-		 : pts != AV_NOPTS_VALUE || !t->n ? s->pts
-						  : s[-1].dts + t->step;
+	give_times(t, st, packet, s);
 	s->offset = scan->bytes;
 	s->size = (uint32_t)packet->size;
 	s->is_sync = packet->flags & AV_PKT_FLAG_KEY;
@@ -195,6 +227,8 @@ static int scan_add(struct packet_scan *scan, size_t number)
 	t->is_behind_damage = false;
 	note_field(scan, number, s);
 	note_clock(t, st, s, packet->dts != AV_NOPTS_VALUE);
+	index_join_note(t, st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO, s,
+			t->n_untimed ? -1 : packet->pos);
 	look_at_keyframe(t, st, packet, s);
 	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
 		return error_from_errno(scan->e, -ENOMEM, "reading the upload");

@@ -9,6 +9,12 @@
 #include "packets.h"
 #include "text_track.h"
 
+/** A sample that is earlier than any before it can be: perhaps the clock begins again there. */
+struct scan_return {
+	size_t sample;
+	int64_t pos;
+};
+
 struct scan_track {
 	struct index_sample *samples; /* owned; pts in the stream's own ticks */
 	size_t n, cap;
@@ -24,6 +30,12 @@ struct scan_track {
 	bool is_jumping;       /* its clock goes back */
 	bool is_clocked;       /* its decode times are the container's, not libavformat's guesses */
 	int64_t max_dts;       /* so far */
+	struct scan_return returns[INDEX_MAX_JOINS];
+	size_t n_returns; /* more than INDEX_MAX_JOINS: the later ones are not kept */
+	struct index_join joins[INDEX_MAX_JOINS]; /* those of returns that are true ones */
+	size_t n_joins;
+	int64_t timed_pts, timed_dts; /* of the last packet with a time of its own (or the first) … */
+	size_t n_untimed;  /* … and how many without have come since */
 	bool is_behind_damage; /* libavformat has skipped something since the last packet */
 	struct packet_order *order; /* owned; NULL: the container tells it */
 	int64_t step;               /* of packets without any time; > 0 */
