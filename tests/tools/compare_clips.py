@@ -170,7 +170,12 @@ class Media:
         """Where the container does not say when each frame is shown, ffmpeg guesses badly: then the
         frames follow each other as the packets do, else at the stream's rate."""
         packets = self.packets.get(self.video["index"], [])
-        if all("pts" in p for p in packets) or not self.frames:
+        if not self.frames:
+            return
+        if self.parts(self.video) > 1 and len(packets) == len(self.frames):
+            self._join_parts(packets)
+            return
+        if all("pts" in p for p in packets):
             return
         base = Fraction(self.video["time_base"])
         coded = [p["dts"] * base for p in packets if "dts" in p]
@@ -182,6 +187,30 @@ class Media:
             rate = next(Fraction(rate) for rate in rates if not rate.startswith("0/"))
             times = [i / rate for i in range(len(self.frames))]
         self.frames = [(self.frames[0][0] + time, f[1]) for time, f in zip(times, self.frames)]
+
+    def _times(self, stream):
+        """The packets' times, each row of them that a clock gives without going back."""
+        rows = []
+        for time in (Fraction(p["pts_time"]) for p in self.packets.get(stream["index"], [])
+                     if "pts_time" in p):
+            if not rows or time < max(rows[-1]) - Fraction(1, 2):
+                rows.append([])
+            rows[-1].append(time)
+        return rows
+
+    def parts(self, stream):
+        return 1 if self.is_mp4 else len(self._times(stream))
+
+    def _join_parts(self, packets):
+        """A clock that begins again goes on where that before has ended, in all streams by as much.
+        Only where pictures are shown in the order that they are coded in."""
+        rows = [self._times(s) for s in [self.video] + self.audio]
+        shift, times = Fraction(0), list(rows[0][0])
+        for k in range(1, len(rows[0])):
+            shift = max(r[k - 1][-1] + shift + r[k - 1][-1] - r[k - 1][-2] - r[k][0]
+                        for r in rows if len(r) == len(rows[0]))
+            times += [time + shift for time in rows[0][k]]
+        self.frames = [(time - self.zero, f[1]) for time, f in zip(times, self.frames)]
 
     def _begin_with_picture(self):
         """Without sound nothing begins before the first frame; in AVI that has a later time than
@@ -237,9 +266,17 @@ class Media:
         start = Fraction(stream.get("start_time", "0"))
         if not self.is_mp4 and stream["codec_name"] == "opus":
             start = max(start, Fraction(0))  # the decoder itself drops what comes before
-        if not self.is_mp4 and (stream["codec_name"] in LATE_DECODERS or self.errors):
+        if (not self.is_mp4 and (stream["codec_name"] in LATE_DECODERS or self.errors)) or \
+                self._is_late(stream):
             start = self._first_sound(stream, start)
         return pcm, start - self.zero
+
+    def _is_late(self, stream):
+        """Whether an MP4's first packet of AAC without an edit list gives no sound, as ffmpeg skips it."""
+        packets = self.packets.get(stream["index"], [])
+        return self.is_mp4 and stream["codec_name"] == "aac" and bool(packets) and \
+            all("D" not in p["flags"] for p in packets) and \
+            len(self.raw_pcm[stream["index"]]) <= (len(packets) - 1) * 1024
 
     def _first_sound(self, stream, default):
         """When the first frame that comes out of the decoder begins."""
@@ -253,7 +290,9 @@ class Media:
         """From the beginning of each packet of sound to the next's."""
         times = [Fraction(p["pts_time"]) for p in self.packets.get(stream["index"], [])
                  if "pts_time" in p]
-        return [b - a for a, b in zip(times, times[1:])]
+        steps = [b - a for a, b in zip(times, times[1:])]
+        # Where the clock begins again is no step.
+        return [s for s in steps if s > Fraction(-1, 2)] if self.parts(stream) > 1 else steps
 
     def _has_gaps(self, stream):
         steps = self._steps(stream)
@@ -279,11 +318,9 @@ class Media:
         taken = 0
         zero = None
         for frame in json.loads(out)["frames"]:
-            if "pts_time" not in frame:
-                return pcm
-            time = Fraction(frame["pts_time"])
+            time = Fraction(frame["pts_time"]) if "pts_time" in frame else None
             zero = time if zero is None else zero
-            gap = round((time - zero) * rate) - len(filled)
+            gap = round((time - zero) * rate) - len(filled) if time is not None else 0
             if gap > rate // 200:
                 filled.extend([0] * gap)
             filled.extend(pcm[taken:taken + frame["nb_samples"]])
@@ -511,6 +548,8 @@ class Comparison:
         offset = round((at + got_start - shown_at - want_start) * rate)
         bound = rate // 500 if self.mode == "encode" else 1 if self.source.is_mp4 else rate * 11 // 10000
         bound += round(jitter * rate)
+        if self.source.parts(theirs) > 1:  # between its parts it may have a hole, too small to be filled
+            bound += rate // 200
         times = [Fraction(p["pts_time"]) for p in self.source.packets[theirs["index"]][:50]
                  if "pts_time" in p]
         theirs_packet = round(max((b - a for a, b in zip(times, times[1:])), default=0) * rate)
@@ -578,8 +617,10 @@ class Comparison:
                 start, duration = ranges[i]
                 self.ranges.append((start, start + duration))
                 slack = min(half, duration / 2)
-                want = range(bisect.bisect_left(times, start - slack),
-                             bisect.bisect_left(times, start + duration - slack))
+                stop = bisect.bisect_left(times, start + duration - slack)
+                if i + 1 == len(clips) and times and start + duration > times[-1] + Fraction(1, 500):
+                    stop = len(times)  # the last frame may be shown but shortly
+                want = range(bisect.bisect_left(times, start - slack), stop)
             elif not self.source.video:
                 start = self.ranges[-1][1] if self.ranges else Fraction(0)
                 rate = int(clip.audio[0]["sample_rate"])
