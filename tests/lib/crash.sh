@@ -11,7 +11,11 @@ crash_prepare() { # OPTIONS of the mount
 	sc_use hooked
 	sc_mount "$crash_options"
 	upload short.mp4
+	# Its end is told before its slot comes to that step: what is killed there later shall be another's.
+	hook_set engine-done once-wait
 	crash_submit keep
+	hook_wait_reached engine-done
+	hook_go engine-done
 	sc_done keep
 	keep_sum=$(cd "$ROOT/outputs/keep" && sha256sum -- *)
 	mkdir -p "$ROOT/outputs/foreign" "$ROOT/work/foreign.1"
