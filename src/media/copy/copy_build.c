@@ -101,22 +101,6 @@ static size_t find_behind_head(const struct index_track *t, const struct copy_cu
 	return t->n_samples;
 }
 
-/* The first presented frame at or behind a time, as a place in shown. */
-static size_t shown_at(const struct index_track *t, int64_t pts)
-{
-	size_t low = 0, high = t->n_shown;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (t->shown[mid] < pts)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
 /**
  * The frames of the head, in the order of presentation, which is the one that they will be encoded
  * in; their sizes and places are known later.
@@ -144,12 +128,12 @@ struct beginning {
 
 static struct beginning find_beginning(const struct index_track *t, const struct copy_cut *cut)
 {
-	struct beginning ret = {.from = shown_at(t, cut->start)};
+	struct beginning ret = {.from = index_shown_at(t, cut->start)};
 
 	if (cut->has_head) {
 		ret.first = find_behind_head(t, cut);
-		ret.n_head = shown_at(t, ret.first < t->n_samples ? t->samples[ret.first].pts
-								  : cut->end) -
+		ret.n_head = index_shown_at(t, ret.first < t->n_samples ? t->samples[ret.first].pts
+									: cut->end) -
 			     ret.from;
 	}
 	if (!ret.n_head)

@@ -85,20 +85,24 @@ size_t index_decoding_from(const struct index_track *t, int64_t pts)
 	return sync > INDEX_UNSURE_BACK ? sync - INDEX_UNSURE_BACK : 0;
 }
 
-size_t index_shown_from(const struct index_track *track, int64_t time_us)
+size_t index_shown_at(const struct index_track *track, int64_t pts)
 {
-	int64_t tick = index_us_to_ticks_up(time_us, track->timescale);
 	size_t low = 0, high = track->n_shown;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (track->shown[mid] < tick)
+		if (track->shown[mid] < pts)
 			low = mid + 1;
 		else
 			high = mid;
 	}
 	return low;
+}
+
+size_t index_shown_from(const struct index_track *track, int64_t time_us)
+{
+	return index_shown_at(track, index_us_to_ticks_up(time_us, track->timescale));
 }
 
 void index_add_dropped(struct buf *json, unsigned int number, const char *kind, const char *codec)

@@ -159,6 +159,8 @@ bool index_is_bare(const struct index_track *t, size_t sample);
  * sure, if it is not far; else, as keyframes that are none for certain may do no harm, some back.
  */
 size_t index_decoding_from(const struct index_track *t, int64_t pts);
+/** The first frame presented at or behind pts, ticks of the track, as a place in shown[]; n_shown: none. */
+size_t index_shown_at(const struct index_track *track, int64_t pts);
 /** The first frame presented at or after time_us, as a place in shown[]; n_shown: none. */
 size_t index_shown_from(const struct index_track *track, int64_t time_us);
 /**
