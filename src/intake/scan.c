@@ -185,10 +185,11 @@ static enum verdict judge(const struct scan *scan, const struct known *row, cons
 
 /*
  * A client writes on, behind the last end: by kernel passthrough it can, without a mount. Its upload is
- * open, as one through this mount is.
- * @return whether it is so
+ * noted as open, as one through this mount is, and watched.
+ * @return whether there is such a writer
  */
-static bool is_outliving(struct scan *scan, int dir_fd, const char *name, const char *path, const struct stat *st)
+static bool take_outliving(struct scan *scan, int dir_fd, const char *name, const char *path,
+			   const struct stat *st)
 {
 	auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
@@ -229,8 +230,7 @@ static int scan_file(struct scan *scan, int dir_fd, const char *name, char *path
 	const ino_t *sidecar;
 	int r = 0;
 
-	if (row && row->state == UPLOAD_OPEN &&
-	    is_outliving(scan, dir_fd, name, path, st))
+	if (row && row->state == UPLOAD_OPEN && take_outliving(scan, dir_fd, name, path, st))
 		verdict = VERDICT_OPEN;
 	scan->n_files++;
 	if (row)
