@@ -27,6 +27,9 @@
 
 #define AV_IO_BUFFER 65536
 
+/* Of PTS and DTS in streams of MPEG (ISO/IEC 13818-1, 2.4.3.7). */
+#define MPEG_CLOCK_BITS 33
+
 /* True containers and elementary streams. Never a format that names other files (hls, dash, concat,
  * imf, image2, webm_dash_manifest, sdp …) or that makes its own data (lavfi, tty). */
 #define AV_CONTAINERS                                                                              \
@@ -400,6 +403,7 @@ static int input_open(int fd, bool is_edited, const struct media_listener *liste
 	if (!in)
 		return error_from_errno(e, -ENOMEM, "opening the upload");
 	in->fd = fd;
+	in->clock_begin = AV_NOPTS_VALUE;
 	in->listener = listener;
 	av_log_begin(listener); /* ended by av_input_close() */
 	if (fstat(fd, &st) < 0)
@@ -437,6 +441,58 @@ int av_input_open_unedited(int fd, const struct media_listener *listener, struct
 	return input_open(fd, false, listener, e, ret);
 }
 
+bool av_input_has_mpeg_clock(const struct av_input *input)
+{
+	return av_match_list(input->format->iformat->name, "mpegts,mpeg", ',') > 0;
+}
+
+/* What a clock of so many bits says, as near to another time as it can be. */
+static int64_t nearest_time(int64_t time, int64_t near)
+{
+	const int64_t all = INT64_C(1) << MPEG_CLOCK_BITS;
+	int64_t behind = (time - near) % all;
+
+	if (behind >= all / 2)
+		behind -= all;
+	if (behind < -all / 2)
+		behind += all;
+	return near + behind;
+}
+
+/*
+ * libavformat does this by the first packet of a program alone: a stream that begins before it and
+ * before the clock's 0 is a day late then, and so is what comes behind a clock set back by more than
+ * a minute.
+ */
+static int straighten_clock(struct av_input *in, AVPacket *packet)
+{
+	unsigned int number = (unsigned int)packet->stream_index;
+	int64_t time = packet->dts != AV_NOPTS_VALUE ? packet->dts : packet->pts;
+
+	if (time == AV_NOPTS_VALUE || !av_input_has_mpeg_clock(in) ||
+	    in->format->streams[number]->pts_wrap_bits != MPEG_CLOCK_BITS)
+		return 0;
+	if (number >= in->n_clocks) {
+		int64_t *more = reallocarray(in->clocks, number + 1, sizeof(*more));
+
+		if (!more)
+			return AVERROR(ENOMEM);
+		in->clocks = more;
+		while (in->n_clocks <= number)
+			in->clocks[in->n_clocks++] = AV_NOPTS_VALUE;
+	}
+	if (in->clock_begin == AV_NOPTS_VALUE)
+		in->clock_begin = time;
+	time = nearest_time(time, in->clocks[number] != AV_NOPTS_VALUE ? in->clocks[number]
+								       : in->clock_begin);
+	in->clocks[number] = time;
+	if (packet->pts != AV_NOPTS_VALUE)
+		packet->pts = nearest_time(packet->pts, time);
+	if (packet->dts != AV_NOPTS_VALUE)
+		packet->dts = time;
+	return 0;
+}
+
 int av_input_next(struct av_input *input, AVPacket *packet)
 {
 	uint64_t n_outside;
@@ -450,7 +506,7 @@ int av_input_next(struct av_input *input, AVPacket *packet)
 		    (r != AVERROR_INVALIDDATA && (r != AVERROR_EOF || n_outside == input->n_outside)))
 			break;
 	}
-	return r;
+	return r < 0 ? r : straighten_clock(input, packet);
 }
 
 void av_input_close(struct av_input *input)
@@ -463,6 +519,7 @@ void av_input_close(struct av_input *input)
 		avio_context_free(&input->io);
 	}
 	av_log_end();
+	free(input->clocks);
 	free(input->mend);
 	free(input);
 }

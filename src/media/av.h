@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <libavcodec/avcodec.h>
@@ -28,6 +29,12 @@ struct av_input {
 	struct mp4_mend *mend; /* owned; what libav is not to see; NULL: nothing */
 	uint64_t n_outside; /* how often a place behind the end was looked for */
 	int read_error; /* the first negative errno that pread(2) gave; libav's own codes hide it */
+	/* MPEG's clock begins again at 0 behind 26.5 hours; here it goes on, so a time may be below 0
+	 * or above what the clock can say: whatever is nearest to the time before it. */
+	int64_t clock_begin; /* time of the first packet given, of any stream; AV_NOPTS_VALUE: none
+			      * yet. Who opens a source again sets it, as other streams may be read */
+	int64_t *clocks;     /* owned; of each stream the last packet's; AV_NOPTS_VALUE: none yet */
+	unsigned int n_clocks;
 	const struct media_listener *listener; /* borrowed; told of every byte read and every message */
 };
 
@@ -54,7 +61,12 @@ SC_DEFINE_AUTO(av_input, av_input_close)
 
 /** How many errors demuxers have told of so far: something was skipped where the number rises. */
 unsigned long av_log_complaints(void);
-/** The next packet; damage that the demuxer can get over is passed. @return as av_read_frame() */
+/** Whether the container's clock is MPEG's, which counts 2^33 ticks. */
+bool av_input_has_mpeg_clock(const struct av_input *input);
+/**
+ * The next packet; damage that the demuxer can get over is passed. Times go on where the clock
+ * begins again at 0. @return as av_read_frame()
+ */
 int av_input_next(struct av_input *input, AVPacket *packet);
 
 /**

@@ -60,6 +60,7 @@ HEAD_ERROR = 6.5  # of a head in smart, beside which the source's own frames sta
 HARMLESS = ("mmco: unref short failure", "probably corrupt input), discarding one")
 
 
+MPEG = ("mpegts", "mpeg")  # whose clock counts 2^33 ticks
 # Containers whose packets have start codes or headers that an MP4's have not.
 WITH_HEADERS = ("mpegts", "mpeg", "mpegvideo", "aac", "avi", "mxf", "h264", "asf")
 # Their first packet gives no sound yet.
@@ -108,9 +109,10 @@ class Media:
 
     def _zero(self, container):
         """A container without edit lists is presented from its first time stamp on. What sound has
-        before 0 is a coder's delay: Matroska means it not to be heard."""
+        before 0 is a coder's delay: Matroska means it not to be heard. (In MPEG's it is the time before
+        the clock began again.)"""
         zero = Fraction(container.get("start_time", "0"))
-        if zero >= 0:
+        if zero >= 0 or container["format_name"] in MPEG:
             return zero
         shown = [Fraction(self.video["start_time"])] if "start_time" in (self.video or {}) else []
         heard = [max(Fraction(s["start_time"]), 0) for s in self.audio if "start_time" in s]

@@ -103,6 +103,8 @@ static int open_input(struct decoder *d, struct error *e)
 		d->source->fd, d->source->listener, e, &d->input);
 	if (r < 0)
 		return r;
+	if (d->source->index->is_packets)
+		d->input->clock_begin = d->source->index->clock_begin;
 	format = d->input->format;
 	r = avformat_find_stream_info(format, NULL);
 	if (r < 0)

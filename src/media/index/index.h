@@ -133,6 +133,7 @@ struct media_index {
 	/* libavformat's time minus this (zero / zero_timescale seconds) is the presented time. */
 	int64_t zero;
 	uint32_t zero_timescale;
+	int64_t clock_begin; /* as av_input's, with is_packets: all who read it count alike */
 };
 
 /** The picture's track, or NULL. */

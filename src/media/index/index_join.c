@@ -131,12 +131,29 @@ static int64_t ticks_us(const struct packet_scan *scan, size_t number, int64_t t
 	return av_rescale(ticks, 1000000, scan->reader->streams[number]->time_base.den);
 }
 
+/* Where the first part begins. */
+static int64_t begin_us(const struct packet_scan *scan)
+{
+	int64_t begin = INT64_MAX;
+
+	for (size_t i = 0; i < scan->reader->n_streams; i++) {
+		const struct scan_track *t = &scan->tracks[i];
+		int64_t us;
+
+		if (!t->n)
+			continue;
+		us = ticks_us(scan, i, smallest_pts(t, 0, part_end(t, 0)));
+		begin = us < begin ? us : begin;
+	}
+	return begin;
+}
+
 /*
  * How much later the part behind the k-th join is shown than it says; the one before is in place.
  * So late that in no track it begins before the other ends: streams lie a little beside each other
  * in a file, and what was one is one again.
  *
- * @param ret_at  where it begins then
+ * @param ret_at  where it begins then, from the first part's beginning on
  */
 static int64_t find_shift(const struct packet_scan *scan, size_t k, int64_t *ret_at)
 {
@@ -154,7 +171,7 @@ static int64_t find_shift(const struct packet_scan *scan, size_t k, int64_t *ret
 		shift = late > shift ? late : shift;
 		start = begin < start ? begin : start;
 	}
-	*ret_at = start + shift;
+	*ret_at = start + shift - begin_us(scan);
 	return shift;
 }
 

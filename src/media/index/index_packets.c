@@ -139,7 +139,7 @@ static int add_track(struct packet_scan *scan, size_t number)
 }
 
 /* Where a track's presentation begins, in libavformat's time: sound before 0 is a decoder's
- * pre-roll. */
+ * pre-roll, but where that is only what a clock said before it began again. */
 static int64_t track_start(const struct packet_scan *scan, const struct index_track *t)
 {
 	const struct scan_track *from = &scan->tracks[scan_number(scan, t)];
@@ -148,7 +148,7 @@ static int64_t track_start(const struct packet_scan *scan, const struct index_tr
 	if (t->is_video)
 		return from->shown_min;
 	start = t->samples[0].pts + from->skipped;
-	return start > 0 ? start : 0;
+	return start > 0 || av_input_has_mpeg_clock(scan->reader->input) ? start : 0;
 }
 
 /* The presented time line begins with the track that begins first. */
@@ -365,6 +365,7 @@ int index_from_packets(int fd, bool is_length_checked, const struct media_listen
 	r = open_texts(scan);
 	if (r == 0)
 		r = packet_scan_read(scan);
+	index->clock_begin = reader->input->clock_begin;
 	if (r == 0)
 		r = make_tracks(scan);
 	if (r == 0)
