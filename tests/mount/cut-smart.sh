@@ -80,6 +80,36 @@ eq "$(methods)" "copy encode encode"
 smart lossless.mp4 0.7
 contains "$(methods)" head lossless.mp4
 
+# other parameter sets, another size from some keyframe on; the times of the two overlap: all frames are there
+for name in joined-sets.mkv joined-sizes.mp4 joined-over.mkv joined-over-sizes.mkv; do
+	upload $name
+	smart $name 1.3
+	matches "$(methods)" "head.*head" "$name"
+done
+# a cut within what overlaps: the frames that are decoded before the keyframe there are not lost, in no mode
+for name in joined-over.mkv joined-over-sizes.mp4; do
+	[[ -e $MNT/incoming/$name ]] || upload $name
+	for mode in exact keyframe smart; do
+		id=over.$mode.$name
+		echo "{\"uploadId\":\"$name\",\"cut\":\"$mode\",\"jobId\":\"$id\",\"clips\":[{\"start\":0,\"end\":2.92},{\"start\":2.92,\"end\":5.9}]}" >"$MNT/control"
+		sc_done "$id"
+		compare_clips "$(media $name)" "$MNT/jobs/$id/clips" --mode $mode --status "$MNT/jobs/$id/status" ||
+			fail "$id: the clips are not the source"
+	done
+done
+# frames of two sizes, one behind the other in the order of time, cannot be one head
+echo '{"uploadId":"joined-over-sizes.mp4","cut":"smart","jobId":"between","clips":[{"start":2.96,"end":5.9}]}' >"$MNT/control"
+sc_failed between UNSUPPORTED_CODEC
+for word in "change their form midway" '"cut":"exact"' '"cut":"encode"'; do
+	contains "$(status_of between .error.message)" "$word"
+done
+# encode makes one size of them, and says what has no time of its own
+echo '{"uploadId":"joined-over-sizes.mp4","cut":"encode","jobId":"one-size","clips":[{"start":2,"end":4}]}' >"$MNT/control"
+sc_done one-size
+contains "$(status_of one-size '.warnings|join("\n")')" "2 of 52 frames are left out, as the source's times go back before them"
+eq "$(ffprobe -v error -select_streams v -show_entries frame=width,height -of csv=p=0 "$MNT/jobs/one-size/clips/clip_001.mp4" |
+	cut -d, -f1,2 | sed '/^$/d' | sort | uniq -c | tr -d ' ')" 50160,90 "frames by size"
+
 refused codec-mpeg4-ac3.mp4 UNSUPPORTED_CODEC mpeg4 '"cut":"exact"' '"cut":"encode"'
 refused audioonly.m4a NO_VIDEO '"cut":"exact"'
 check_invariants

@@ -83,9 +83,9 @@ static void lengthen(const struct index_track *t, bool is_moved, size_t *first, 
 }
 
 /**
- * Where copying begins behind an encoded head: at the first keyframe from the cut on that is an IDR.
- * Before others a decoder must not lose its place: pictures behind them are numbered on from those
- * before, and shown in the order of these numbers. n_samples: there is none in the clip.
+ * Where copying begins behind an encoded head: at the first keyframe from the cut on that is an
+ * IDR. Before others a decoder must not lose its place: pictures behind them are numbered on from
+ * those before, and shown in the order of these numbers. n_samples: there is none in the clip.
  */
 static size_t find_behind_head(const struct index_track *t, const struct copy_cut *cut)
 {
@@ -101,29 +101,47 @@ static size_t find_behind_head(const struct index_track *t, const struct copy_cu
 	return t->n_samples;
 }
 
-/**
- * The frames of the head, in the order of presentation, which is the one that they will be encoded
- * in; their sizes and places are known later.
- */
-static void add_head(const struct index_track *t, size_t from, size_t n, size_t first,
-		     int64_t scale, struct copy_track *track)
+/* What one sample says of its time, for qsort(). */
+static int compare_times(const void *a, const void *b)
 {
-	int64_t delay = first < t->n_samples ? t->samples[first].pts - t->samples[first].dts : 0;
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
-	for (size_t i = 0; i < n; i++) {
-		track->numbers[i] = UINT32_MAX;
-		track->samples[i] = (struct mp4_out_sample){
-			.dts = (t->shown[from + i] - delay) * scale,
-			.pts = t->shown[from + i] * scale,
-			.is_sync = i == 0};
+	return (x > y) - (x < y);
+}
+
+/**
+ * Frames decoded before the one that copying begins at, but shown with or behind it: of two
+ * recordings that were joined so that their times overlap. Nothing else has them than the head.
+ * @param ret  their times, rising; NULL: only count them
+ */
+static size_t list_overlapping(const struct index_track *t, const struct copy_cut *cut,
+			       size_t first, int64_t *ret)
+{
+	size_t n = 0;
+
+	if (first == t->n_samples)
+		return 0;
+	for (size_t i = first;
+	     i-- > 0 && t->samples[i].dts + t->max_lead >= t->samples[first].pts;) {
+		const struct index_sample *s = &t->samples[i];
+
+		if (s->is_hidden || s->is_second || s->pts < t->samples[first].pts ||
+		    s->pts < t->shown_start || s->pts >= cut->end)
+			continue;
+		if (ret)
+			ret[n] = s->pts;
+		n++;
 	}
-	track->n_samples = track->n_head = n;
+	if (ret)
+		qsort(ret, n, sizeof(*ret), compare_times);
+	return n;
 }
 
 /* Where a clip's picture begins. */
 struct beginning {
-	size_t from, n_head; /* of shown: what is encoded anew */
-	size_t first;        /* of samples: what is copied, behind it; n_samples: nothing */
+	size_t from, n_before; /* of shown: what is encoded anew, up to the time of `first` */
+	size_t n_head;         /* with what overlaps */
+	size_t first;          /* of samples: what is copied, behind it; n_samples: nothing */
 };
 
 static struct beginning find_beginning(const struct index_track *t, const struct copy_cut *cut)
@@ -132,18 +150,66 @@ static struct beginning find_beginning(const struct index_track *t, const struct
 
 	if (cut->has_head) {
 		ret.first = find_behind_head(t, cut);
-		ret.n_head = index_shown_at(t, ret.first < t->n_samples ? t->samples[ret.first].pts
-									: cut->end) -
-			     ret.from;
+		ret.n_before =
+			index_shown_at(t, ret.first < t->n_samples ? t->samples[ret.first].pts
+								   : cut->end) -
+			ret.from;
+		ret.n_head = ret.n_before + list_overlapping(t, cut, ret.first, NULL);
 	}
 	if (!ret.n_head)
 		ret.first = cut->is_moved ? t->sync[cut->sync] : find_first(t, cut->start);
 	return ret;
 }
 
+/**
+ * The frames of the head, in the order of presentation, which is the one that they will be encoded
+ * in; their sizes and places are known later.
+ * @return 0 or -ENOMEM
+ */
+static int add_head(const struct index_track *t, const struct copy_cut *cut,
+		    const struct beginning *begin, int64_t scale, struct copy_track *track)
+{
+	const struct index_sample *next =
+		begin->first < t->n_samples ? &t->samples[begin->first] : NULL;
+	size_t n = begin->n_head;
+	auto_free int64_t *times = malloc((n + 1) * sizeof(*times));
+	int64_t delay = next ? next->pts - next->dts : 0,
+		limit = next ? next->dts * scale : INT64_MAX;
+
+	if (!times)
+		return -ENOMEM;
+	memcpy(times, &t->shown[begin->from], begin->n_before * sizeof(*times));
+	list_overlapping(t, cut, begin->first, times + begin->n_before);
+	for (size_t i = n; i-- > 0;) {
+		int64_t dts = (times[i] - delay) * scale;
+
+		limit = dts < limit ? dts : limit - 1;
+		track->numbers[i] = UINT32_MAX;
+		track->samples[i] = (struct mp4_out_sample){
+			.dts = limit, .pts = times[i] * scale, .is_sync = i == 0};
+	}
+	track->n_samples = track->n_head = n;
+	return 0;
+}
+
 size_t copy_first_sample(const struct index_track *t, const struct copy_cut *cut)
 {
 	return find_beginning(t, cut).first;
+}
+
+/* Whether the clip may call a keyframe one: a player would begin there, though decoding cannot, or
+ * without frames that are shown behind it but lie before it. */
+static bool can_begin(const struct index_track *t, const struct copy_cut *cut, size_t sample,
+		      size_t first, size_t n_head)
+{
+	const struct index_sample *s = &t->samples[sample];
+
+	if (sample == first && !n_head)
+		return true;
+	if (sample != first &&
+	    (s->is_gradual || index_is_bare(t, sample) || (cut->is_moved && !s->is_idr)))
+		return false;
+	return s->pts > cut->start || !list_overlapping(t, cut, sample, NULL);
 }
 
 static int collect_video(const struct index_track *t, const struct copy_cut *cut, int64_t scale,
@@ -163,7 +229,8 @@ static int collect_video(const struct index_track *t, const struct copy_cut *cut
 	track->numbers = calloc(n_head + last - first, sizeof(*track->numbers));
 	if (!track->samples || !track->numbers)
 		return -ENOMEM;
-	add_head(t, begin.from, n_head, first, scale, track);
+	if (n_head && add_head(t, cut, &begin, scale, track) < 0)
+		return -ENOMEM;
 	for (size_t i = first; i < last; i++) {
 		const struct index_sample *s = &t->samples[i];
 
@@ -176,11 +243,7 @@ static int collect_video(const struct index_track *t, const struct copy_cut *cut
 			.pts = s->pts * scale,
 			.offset = s->offset,
 			.size = s->size,
-			/* A player would begin at a later one, though decoding cannot. */
-			.is_sync = s->is_sync &&
-				   (i == first ||
-				    (!s->is_gradual && !index_is_bare(t, i) &&
-				     (!cut->is_moved || s->is_idr)))};
+			.is_sync = s->is_sync && can_begin(t, cut, i, first, n_head)};
 	}
 	if (last == first)
 		*ret_end_dts = cut->end * scale;

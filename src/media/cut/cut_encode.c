@@ -264,10 +264,17 @@ static int encode_streams(struct encoding *enc, struct encode_clip *clip, struct
 static void tell_damage(const struct encoding *enc, const struct encode_clip *clip)
 {
 	size_t n_frames = enc->pictures ? enc->picture.n_frames : 0;
+	size_t n_left_out = enc->pictures ? enc->picture.n_left_out : 0;
 	uint64_t n_damaged = count_damaged(enc) - clip->n_damaged;
 	double start = (double)clip->range->start_us / 1e6, end = (double)clip->range->end_us / 1e6;
 
-	if (n_frames < clip->n_frames)
+	if (n_left_out && n_frames + n_left_out >= clip->n_frames && n_frames < clip->n_frames)
+		listener_warning(enc->source->listener,
+				 "clip %u (%.3f to %.3f s): %zu of %zu frames are left out, as the "
+				 "source's times go back before them",
+				 clip->number, start, end, clip->n_frames - n_frames,
+				 clip->n_frames);
+	else if (n_frames < clip->n_frames)
 		listener_warning(
 			enc->source->listener,
 			"clip %u (%.3f to %.3f s): the source is damaged, %zu of %zu frames "
@@ -362,11 +369,12 @@ static int encode_clip(struct encoding *enc, struct encode_clip *clip, struct er
 	if (r < 0)
 		return r;
 	if (r == 0) {
-		listener_warning(enc->source->listener,
-				 "clip %u (%.3f to %.3f s) is left out: the source is damaged, none of "
-				 "its %zu frames can be decoded",
-				 clip->number, (double)clip->range->start_us / 1e6,
-				 (double)clip->range->end_us / 1e6, clip->n_frames);
+		listener_warning(
+			enc->source->listener,
+			"clip %u (%.3f to %.3f s) is left out: the source is damaged, none of "
+			"its %zu frames can be decoded",
+			clip->number, (double)clip->range->start_us / 1e6,
+			(double)clip->range->end_us / 1e6, clip->n_frames);
 		return 0;
 	}
 	r = encode_streams(enc, clip, e);

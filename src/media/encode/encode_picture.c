@@ -219,8 +219,10 @@ int picture_add(struct picture_encoder *p, const AVFrame *frame, int64_t time, s
 {
 	int r = 0;
 
-	if (p->is_begun && time <= p->given)
+	if (p->is_begun && time <= p->given) {
+		p->n_left_out++;
 		return 0;
+	}
 	p->is_begun = true;
 	p->given = time;
 	if (!picture_filter_fits(p->filter, frame)) {

@@ -27,6 +27,7 @@ struct picture_encoder {
 	bool is_begun;
 	int64_t given;       /* time of the last frame that was added */
 	size_t n_frames;     /* given to the encoder */
+	size_t n_left_out;   /* their times did not rise */
 	int64_t first, last; /* times of the first and last of them */
 	int64_t written_dts; /* of the last packet in the spool; INT64_MIN before */
 };

@@ -157,7 +157,8 @@ bool index_is_clean(const struct index_track *t, size_t sample);
 bool index_is_bare(const struct index_track *t, size_t sample);
 /**
  * Where decoding begins so that the frames from pts on are right, as a place in sync: where that is
- * sure, if it is not far; else, as keyframes that are none for certain may do no harm, some back.
+ * sure, if it is not far; else, as keyframes that are none for certain may do no harm, some back. Never
+ * behind a frame that is shown from pts on, as there may be where two recordings overlap.
  */
 size_t index_decoding_from(const struct index_track *t, int64_t pts);
 /** The first frame presented at or behind pts, ticks of the track, as a place in shown[]; n_shown: none. */

@@ -188,8 +188,9 @@ static int choose_part(struct head_encoder *head, int64_t start, struct error *e
 	if (!head->track->n_parts)
 		return 0;
 	if (head->track->max_lag > 0)
-		return refuse(e, "which an edit list shows in several parts, with times before those "
-				 "of decoding");
+		return refuse(e,
+			      "which an edit list shows in several parts, with times before those "
+			      "of decoding");
 	head->part = &head->track->parts[index_part_from(head->track, start)];
 	return 0;
 }
@@ -229,6 +230,8 @@ struct head {
 	int64_t spool_base;
 	size_t n_given, n_taken;
 	size_t n_missing; /* frames that could not be decoded: their neighbour stands for them */
+	int64_t last;     /* time of the frame that was decoded last */
+	bool is_back;     /* a frame was earlier than one before it */
 };
 
 static int encode_error(int r, struct error *e)
@@ -305,6 +308,8 @@ static int encode_frames(struct head *h, uint32_t timescale, int64_t tolerance, 
 		int64_t want = h->track->samples[h->n_given].pts;
 		int64_t time = d->has_frame ? decoder_presented(d, d->pts, timescale) : INT64_MAX;
 
+		h->is_back |= time < h->last;
+		h->last = time;
 		if (time < want - tolerance) {
 			r = decoder_next(d, e);
 			continue;
@@ -323,6 +328,9 @@ static int encode_frames(struct head *h, uint32_t timescale, int64_t tolerance, 
 		    h->n_given < h->track->n_head)
 			r = decoder_next(d, e);
 	}
+	/* A frame that is missing was not damaged then: it came before or behind its turn. */
+	if (r == 0 && h->is_back && h->n_missing)
+		r = refuse(e, "whose times go back midway");
 	if (r < 0)
 		return r;
 	r = avcodec_send_frame(h->encoder->codec, NULL);
@@ -358,7 +366,8 @@ int head_add(struct head_encoder *head, unsigned int number, struct spool *spool
 	struct head h = {.encoder = head,
 			 .spool = spool,
 			 .track = track,
-			 .spool_base = clip->movie.spool_base};
+			 .spool_base = clip->movie.spool_base,
+			 .last = INT64_MIN};
 	int r;
 
 	r = choose_part(head, track->samples[0].pts / scale, e);
