@@ -40,8 +40,8 @@ static int64_t sync_pts_at(const struct index_track *t, int64_t time_us)
 	return t->samples[t->is_video ? t->sync[low - 1] : low - 1].pts;
 }
 
-/* Sound that is not copied has no list of packets to look keyframes up in, and that of several parts
- * none that rises. */
+/* Sound that is not copied has no list of packets to look keyframes up in, and that of several
+ * parts none that rises. */
 static enum cut_mode plan_mode(const struct index_track *t, enum cut_mode mode)
 {
 	bool has_list = t->is_video || (t->n_samples && !t->n_parts);
@@ -262,6 +262,25 @@ static struct clip_range snap_given(const struct planner *p, const struct clip_r
 	return range;
 }
 
+/* Why a range gives no clip. */
+static void tell_empty(const struct planner *p, const struct media_listener *listener,
+		       size_t number, const struct clip_range *asked,
+		       const struct clip_range *range)
+{
+	double start = (double)asked->start_us / 1e6, end = (double)asked->end_us / 1e6;
+
+	if (p->mode == CUT_KEYFRAME && range->start_us >= range->end_us)
+		listener_warning(
+			listener,
+			"range %zu, %.3f to %.3f s, gives no clip, as both its ends go to the "
+			"keyframe at %.3f s",
+			number, start, end, (double)range->start_us / 1e6);
+	else
+		listener_warning(listener,
+				 "range %zu, %.3f to %.3f s, holds no frame and gives no clip",
+				 number, start, end);
+}
+
 static int take_given(struct planner *p, const struct media_listener *listener,
 		      const struct clip_range *ranges, size_t n, struct error *e)
 {
@@ -275,11 +294,7 @@ static int take_given(struct planner *p, const struct media_listener *listener,
 		if (p->mode == CUT_KEYFRAME)
 			range = snap_given(p, ranges, n, i);
 		if (range.start_us >= range.end_us || !holds_frame(p, &range)) {
-			listener_warning(listener,
-					 "range %zu, %.3f to %.3f s, holds no %s and gives no clip",
-					 i + 1, (double)ranges[i].start_us / 1e6,
-					 (double)ranges[i].end_us / 1e6,
-					 p->mode == CUT_KEYFRAME ? "keyframe" : "frame");
+			tell_empty(p, listener, i + 1, &ranges[i], &range);
 			continue;
 		}
 		r = add_range(p, &range);

@@ -23,4 +23,6 @@ void listener_synced(const struct media_listener *listener, int64_t us);
 void listener_clip_progress(const struct media_listener *listener, double part);
 void listener_prepared(const struct media_listener *listener, double part);
 void listener_log(const struct media_listener *listener, const char *fmt, ...) SC_PRINTF(2, 3);
+/* That a sound is encoded anew, and why. */
+void listener_recoded(const struct media_listener *listener, const struct index_track *sound);
 void listener_warning(const struct media_listener *listener, const char *fmt, ...) SC_PRINTF(2, 3);

@@ -67,5 +67,18 @@ for name in "${used[@]}"; do
 			--status "$MNT/jobs/$id/status" || fail "$id: the clips are not the source"
 	done
 done
+# sound that is encoded anew though MP4 has its codec, and, by the version of FFmpeg, a picture that is not copied
+upload hole.mp4
+echo '{"uploadId":"hole.mp4","parts":2,"cut":"exact","jobId":"hole"}' >"$MNT/control"
+sc_wait_job hole >/dev/null
+matches "$(status_of hole '.error.message // (.warnings|join("\n"))')" \
+	"(in aac .stream 1. is encoded anew, as AAC,|cannot copy the picture).*with a hole, where its container hides packets"
+# files from outside are compared as well; one that ffprobe cannot open is named and passed over
+mkdir "$SC_TEST/outside"
+ln -s "$(media matrix-h264-silent.mp4)" "$SC_TEST/outside/b.mp4"
+echo "no video" >"$SC_TEST/outside/a.mp4"
+"$SC_TESTS/matrix/outside" --modes exact --jobs 1 "$SC_TEST/outside" >"$LOG/outside" || fail "$(cat "$LOG/outside")"
+eq "$(sed -n '3,4p' "$LOG/outside")" "| a.mp4 | not opened |
+| b.mp4 (h264) | ok 75 |"
 check_invariants
 sc_umount

@@ -16,13 +16,30 @@ static enum cut_mode mode_for_sound(const struct media_index *index,
 
 		if (t->is_copyable)
 			continue;
-		listener_warning(listener,
-				 "the sound in %s (stream %u) is encoded anew, as AAC, because an "
-				 "MP4 cannot hold it as it is",
-				 t->codec, t->number);
+		listener_recoded(listener, t);
 		return CUT_ENCODE;
 	}
 	return mode;
+}
+
+/* A sound that is over before a clip begins, or begins behind it, is not in it. */
+static void warn_of_silence(const struct media_source *source, const struct media_plan *plan)
+{
+	for (size_t i = 0; index_video(source->index) && i < source->index->n_tracks; i++) {
+		const struct index_track *t = &source->index->tracks[i];
+		int64_t from = index_ticks_to_us(t->shown_start, t->timescale);
+		int64_t to = index_ticks_to_us(t->shown_end, t->timescale);
+		size_t n = 0;
+
+		for (size_t k = 0; k < plan->n_ranges && !t->is_video; k++)
+			n += plan->ranges[k].start_us >= to || plan->ranges[k].end_us <= from;
+		if (n)
+			listener_warning(
+				source->listener,
+				"the sound (stream %u) lasts from %.3f to %.3f s: %zu of %zu "
+				"clips lie outside of it and have none",
+				t->number, (double)from / 1e6, (double)to / 1e6, n, plan->n_ranges);
+	}
 }
 
 int media_cut(struct media_source *source, enum cut_mode mode, const struct encode_options *encode,
@@ -44,6 +61,7 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct enco
 		return error_set(e, SC_NO_CLIPS, "there is no clip to cut");
 	source->encode = *encode;
 	source->is_strict = is_strict;
+	warn_of_silence(source, plan);
 	mode = mode_for_sound(source->index, source->listener, mode);
 	cut = modes[mode];
 	if (!cut) {
@@ -53,6 +71,16 @@ int media_cut(struct media_source *source, enum cut_mode mode, const struct enco
 		cut = library->cut[mode];
 	}
 	return cut(source, plan, dir_fd, made, made_context, e);
+}
+
+void listener_recoded(const struct media_listener *listener, const struct index_track *sound)
+{
+	listener_warning(
+		listener,
+		"the sound in %s (stream %u) is encoded anew, as AAC, because an MP4 cannot "
+		"hold it as it is%s%s",
+		sound->codec, sound->number, sound->obstacle ? ": " : "",
+		sound->obstacle ? sound->obstacle : "");
 }
 
 void listener_worked(const struct media_listener *listener, uint64_t units)

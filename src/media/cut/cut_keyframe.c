@@ -20,7 +20,12 @@ int cut_keyframe_clips(struct media_source *source, const struct media_plan *pla
 		cuts[i].start = plan_keyframe_at(t, plan->ranges[i].start_us);
 		cuts[i].end = plan_keyframe_at(t, plan->ranges[i].end_us);
 		if (cuts[i].start >= cuts[i].end)
-			return error_set(e, SC_NO_CLIPS, "range %zu holds no keyframe", i + 1);
+			return error_set(e, SC_NO_CLIPS,
+					 "range %zu gives no clip, as both its ends go to the "
+					 "keyframe at %.3f s",
+					 i + 1,
+					 (double)index_ticks_to_us(cuts[i].start, t->timescale) /
+						 1e6);
 	}
 	return copy_clips(source, cut_mode_name(CUT_KEYFRAME), cuts, plan->n_ranges, dir_fd, made,
 			  made_context, e);

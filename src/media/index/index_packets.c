@@ -113,7 +113,8 @@ static int add_track(struct packet_scan *scan, size_t number)
 	t->has_fields = from->has_fields;
 	if (from->has_hidden && from->hidden_max >= from->shown_min &&
 	    from->hidden_min <= from->shown_max)
-		t->obstacle = "edited in several parts";
+		t->obstacle = scan->is_edited ? "edited in several parts"
+					      : "with a hole, where its container hides packets";
 	r = t->is_video && from->lacks_pts ? order_frames(scan, number, from, t) : 0;
 	if (r == -ENOMEM)
 		return error_from_errno(scan->e, r, "reading the upload's index");

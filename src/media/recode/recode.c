@@ -42,10 +42,7 @@ static int open_sound(struct recoder *recoder, const struct index_track *track, 
 
 	if (r == 0) {
 		recoder->n_sounds++;
-		listener_warning(recoder->source->listener,
-				 "the sound in %s (stream %u) is encoded anew, as AAC, because an "
-				 "MP4 cannot hold it as it is",
-				 track->codec, track->number);
+		listener_recoded(recoder->source->listener, track);
 		return 0;
 	}
 	if (why.code != SC_UNSUPPORTED_CODEC && why.code != SC_INVALID_MEDIA) {
