@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "storyclip/caller.h"
@@ -81,11 +82,15 @@ void intake_renamed(struct intake *intake, const char *old_path, const char *new
 void intake_unlinked(struct intake *intake, const char *path);
 /** A second name was made by link(2). */
 void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t ino);
+/** A file's times are about to be set (utimens); intake_times_set() follows. @param st  as it is */
+void intake_times_setting(struct intake *intake, const struct stat *st);
 /**
- * A file's times were set (utimens): its row is written anew, so that it stays known as it is, and
- * jobs that hold it do not take it for changed. @param path  NULL: it has no name any more
+ * They were set: its row is written anew, so that it stays known as it is, and jobs that hold it do
+ * not take it for changed, nor do requests beside it that have started one.
+ * @param path    NULL: it has no name any more
+ * @param is_set  false: they could not be set
  */
-void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path);
+void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path, bool is_set);
 /** Hidden links to subtract from st_nlink. */
 unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino);
 /** Whether opening it for writing, truncating or allocating must give ETXTBSY now. */

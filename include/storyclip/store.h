@@ -342,7 +342,11 @@ int store_sidecar_put(struct store *store, const struct sidecar_row *row);
 int store_sidecar_get(struct store *store, ino_t ino, const char *request, struct sidecar_row *ret);
 /** Forget one, or with request NULL all of an upload. Not synced. */
 int store_sidecar_delete(struct store *store, ino_t ino, const char *request);
-/** The times of an upload were set through the mount: it is the same one still. Not synced. */
-int store_sidecar_touched(struct store *store, ino_t ino, int64_t size, int64_t mtime_ns);
+/**
+ * The times of an upload were set through the mount: it is the same one still. Not synced.
+ * @param from_ns  the mtime before: what has started a job when it had another one stays as it is
+ */
+int store_sidecar_touched(struct store *store, ino_t ino, int64_t size, int64_t from_ns,
+			  int64_t mtime_ns);
 /** Every upload that has a row, in order of its number. The callback must not call the store. */
 int store_sidecars_each(struct store *store, int (*each)(void *context, ino_t ino), void *context);

@@ -469,16 +469,20 @@ static void inc_setattr(struct fs *fs, fuse_req_t req, struct node *node, const 
 	auto_free char *path = NULL;
 	double timeout = 0;
 	struct stat st;
+	bool is_timed = n->type == S_IFREG && (to_set & FUSE_SET_ATTR_MTIME) &&
+			fstat(n->fd, &st) == 0;
 	int r = as_caller_enter(&as, req);
 
+	if (is_timed)
+		intake_times_setting(fs->intake, &st);
 	if (r == 0)
 		r = set_attributes(fs, &as, n, attr, to_set, fi);
 	as_caller_leave(&as);
 	if (r == 0)
 		r = inc_getattr(fs, node, &st, &timeout);
-	if (r == 0 && n->type == S_IFREG && (to_set & FUSE_SET_ATTR_MTIME)) {
+	if (is_timed) {
 		path = inc_path(fs, n);
-		intake_times_set(fs->intake, n->dev, n->ino, path);
+		intake_times_set(fs->intake, n->dev, n->ino, path, r == 0);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);

@@ -9,6 +9,9 @@
 
 #include "storyclip/store.h"
 
+/* Its times have not been set since what is known of it was written down last. */
+#define UPLOAD_WRITTEN_UNKNOWN INT64_MIN
+
 /** One upload whose sync is due. */
 struct due_sync {
 	dev_t dev;
@@ -18,6 +21,8 @@ struct due_sync {
 	char **paths; /* owned */
 	size_t n_paths;
 	bool is_anew; /* written, renamed or found since the last sync, not only changed in its times */
+	int64_t written_ns; /* its mtime before its times were set; UPLOAD_WRITTEN_UNKNOWN */
+	bool is_told;       /* uploads_is_current() said so, and its requests' rows have its new times */
 	bool is_incomplete; /* only its row is to be written, with that state */
 	/* filled by the thread */
 	int result;

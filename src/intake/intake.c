@@ -192,11 +192,16 @@ void intake_linked(struct intake *intake, const char *new_path, dev_t dev, ino_t
 	uploads_found(intake->uploads, dev, ino, new_path);
 }
 
-void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path)
+void intake_times_setting(struct intake *intake, const struct stat *st)
 {
-	engine_source_touched(intake->deps.engine, dev, ino);
-	if (path)
-		uploads_touched(intake->uploads, dev, ino, path);
+	uploads_touching(intake->uploads, st->st_dev, st->st_ino, stat_mtime_ns(st));
+}
+
+void intake_times_set(struct intake *intake, dev_t dev, ino_t ino, const char *path, bool is_set)
+{
+	if (is_set)
+		engine_source_touched(intake->deps.engine, dev, ino);
+	uploads_touched(intake->uploads, dev, ino, is_set ? path : NULL);
 }
 
 unsigned int intake_hidden_links(struct intake *intake, dev_t dev, ino_t ino)

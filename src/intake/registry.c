@@ -334,22 +334,31 @@ static void tell_engine(struct registry *registry, const struct due_sync *sync)
 				    sync->st.st_size, stat_mtime_ns(&sync->st));
 }
 
+/* The requests that have started a job of it know it by its times, which have been set. Before it is
+ * settled: then what is written down is right, or uploads_only_touched() says so. */
+static void note_times(struct registry *registry, struct due_sync *sync)
+{
+	int r;
+
+	sync->is_told = true;
+	if (sync->result < 0 || sync->is_incomplete || sync->written_ns == UPLOAD_WRITTEN_UNKNOWN ||
+	    sync->written_ns == stat_mtime_ns(&sync->st))
+		return;
+	r = store_sidecar_touched(registry->deps.intake->store, sync->ino, sync->st.st_size,
+				  sync->written_ns, stat_mtime_ns(&sync->st));
+	if (r < 0)
+		log_error_with(r, "noting new times of an upload");
+}
+
 /* A request may lie beside it and wait, or have been carried out for what it was before. */
 static void tell_sidecars(struct registry *registry, const struct due_sync *sync)
 {
 	const struct registry_listener *listener = &registry->deps.listener;
-	int r;
 
 	if (sync->result < 0 || sync->is_incomplete)
 		return;
 	for (size_t i = 0; i < sync->n_paths && sync->is_anew; i++)
 		listener->upload_complete(listener->context, sync->paths[i]);
-	if (sync->is_anew)
-		return;
-	r = store_sidecar_touched(registry->deps.intake->store, sync->ino, sync->st.st_size,
-				  stat_mtime_ns(&sync->st));
-	if (r < 0)
-		log_error_with(r, "noting new times of an upload");
 }
 
 /* Do what is due. @return 0, or why it is to be tried again later */
@@ -388,7 +397,11 @@ static int registry_turn(struct registry *registry)
 		if (is_want(sync->result)) {
 			r = sync->result;
 			uploads_sync_failed(uploads, sync);
-		} else if (uploads_synced(uploads, sync)) {
+			continue;
+		}
+		if (uploads_is_current(uploads, sync))
+			note_times(registry, sync);
+		if (uploads_synced(uploads, sync)) {
 			tell_engine(registry, sync);
 			tell_sidecars(registry, sync);
 		}

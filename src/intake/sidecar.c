@@ -284,6 +284,35 @@ static int accept_with_row(const struct command_deps *deps, const struct sidecar
 	return 0;
 }
 
+/*
+ * What this request has started of this very upload. Its times may be set meanwhile, by which it is
+ * the same: until the row has the new ones the registry knows the old ones, and what it knows no
+ * longer the row has, read again.
+ * @return 1, 0 (nothing, or of another upload), or an error
+ */
+static int look_before(const struct command_deps *deps, const struct resolved *upload,
+		       struct sidecar_row *row, struct sidecar_row *before)
+{
+	struct resolved now = *upload;
+	int r;
+
+	for (int look = 0; look < 2; look++) {
+		if (fstat(upload->fd, &now.st) < 0)
+			return -errno;
+		upload_identity(&now, row);
+		r = store_sidecar_get(deps->intake->store, row->ino, row->request, before);
+		if (r < 0)
+			return r == -ENOENT ? 0 : r;
+		if (before->born_ns != row->born_ns || before->size != row->size)
+			return 0;
+		if (before->mtime_ns == row->mtime_ns ||
+		    uploads_only_touched(deps->uploads, upload->st.st_dev, row->ino,
+					 before->mtime_ns))
+			return 1;
+	}
+	return 0;
+}
+
 static int start_job(const struct command_deps *deps, const struct sidecar *sidecar,
 		     struct request *request, struct resolved *upload, bool is_quiet,
 		     struct error *e)
@@ -293,14 +322,12 @@ static int start_job(const struct command_deps *deps, const struct sidecar *side
 	struct job_brief brief;
 	int r;
 
-	upload_identity(upload, &row);
 	row.created_at = clock_wall_ms(intake->clock);
-	r = store_sidecar_get(intake->store, row.ino, row.request, &before);
-	if (r < 0 && r != -ENOENT)
+	r = look_before(deps, upload, &row, &before);
+	if (r < 0)
 		return error_set_errno(e, -EIO, SC_INTERNAL, "the database cannot be read: %s",
 				       strerrordesc_np(-r));
-	if (r == 0 && before.born_ns == row.born_ns && before.size == row.size &&
-	    before.mtime_ns == row.mtime_ns) {
+	if (r > 0) {
 		memcpy(row.job_id, before.job_id, sizeof(row.job_id));
 		if (!before.is_accepted) {
 			/* The daemon ended between the note and the job, or behind the job. */

@@ -95,6 +95,7 @@ void uploads_closed(struct uploads *uploads, dev_t dev, ino_t ino, const char *p
 	if (u && u->writers && --u->writers == 0) {
 		uploads->n_open--;
 		u->is_incomplete = false;
+		u->written_ns = UPLOAD_WRITTEN_UNKNOWN; /* it is another upload now */
 		uploads_keep_fd_locked(uploads, u, &sync_fd);
 		make_due_locked(uploads, u, true);
 	}
@@ -142,8 +143,7 @@ void uploads_unlinked(struct uploads *uploads, const char *path)
 	lock_release(&uploads->lock);
 }
 
-static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, bool is_anew,
-		  bool is_whole)
+static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, bool is_whole)
 {
 	struct upload *u;
 
@@ -155,24 +155,53 @@ static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *pat
 			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
 		if (is_whole)
 			u->is_incomplete = false;
-		make_due_locked(uploads, u, is_anew);
+		u->written_ns = UPLOAD_WRITTEN_UNKNOWN; /* somebody else may have written it */
+		make_due_locked(uploads, u, true);
 	}
 	lock_release(&uploads->lock);
 }
 
 void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
 {
-	found(uploads, dev, ino, path, true, false);
+	found(uploads, dev, ino, path, false);
 }
 
 void uploads_rewritten(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
 {
-	found(uploads, dev, ino, path, true, true);
+	found(uploads, dev, ino, path, true);
+}
+
+void uploads_touching(struct uploads *uploads, dev_t dev, ino_t ino, int64_t mtime_ns)
+{
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = uploads_get_locked(uploads, dev, ino);
+	if (u) {
+		u->n_touching++;
+		if (u->written_ns == UPLOAD_WRITTEN_UNKNOWN)
+			u->written_ns = mtime_ns;
+	}
+	lock_release(&uploads->lock);
 }
 
 void uploads_touched(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)
 {
-	found(uploads, dev, ino, path, false, false);
+	struct upload *u;
+
+	lock_acquire(&uploads->lock);
+	u = (path ? uploads_get_locked : uploads_find_locked)(uploads, dev, ino);
+	if (u && u->n_touching)
+		u->n_touching--;
+	if (u && path) {
+		uploads_add_path_locked(uploads, u, path);
+		if (u->writers)
+			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
+		make_due_locked(uploads, u, false);
+	} else if (u) {
+		uploads_settle_locked(uploads, u);
+	}
+	lock_release(&uploads->lock);
 }
 
 void uploads_incomplete(struct uploads *uploads, const struct stat *st, const char *path)
@@ -215,6 +244,18 @@ enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, in
 	if (sync_fd >= 0)
 		close(sync_fd);
 	return stage;
+}
+
+bool uploads_only_touched(struct uploads *uploads, dev_t dev, ino_t ino, int64_t mtime_ns)
+{
+	struct upload *u;
+	bool is_touched;
+
+	lock_acquire(&uploads->lock);
+	u = uploads_find_locked(uploads, dev, ino);
+	is_touched = u && u->written_ns == mtime_ns;
+	lock_release(&uploads->lock);
+	return is_touched;
 }
 
 bool uploads_has_name(struct uploads *uploads, dev_t dev, ino_t ino, const char *path)

@@ -49,7 +49,9 @@ void uploads_unlinked(struct uploads *uploads, const char *path);
 void uploads_found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
 /** Found, and written since it was cut off, if it was: it is whole as it is. */
 void uploads_rewritten(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
-/** Its times were set: write its row again; it is the same upload. */
+/** Its times are about to be set; it is the same upload still. @param mtime_ns  the one that it has */
+void uploads_touching(struct uploads *uploads, dev_t dev, ino_t ino, int64_t mtime_ns);
+/** They have been: write its row again. @param path  NULL: they have not, or it has no name any more */
 void uploads_touched(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
 /** Cut off by an unclean end: while size and mtime are these. */
 void uploads_incomplete(struct uploads *uploads, const struct stat *st, const char *path);
@@ -63,6 +65,8 @@ void uploads_incomplete(struct uploads *uploads, const struct stat *st, const ch
  * engine) even when the file's last name goes away before
  */
 enum upload_stage uploads_ask(struct uploads *uploads, const struct stat *st, int fd);
+/** Whether it had this mtime when it was written last, its times have been set since, and the rows do not say so yet. */
+bool uploads_only_touched(struct uploads *uploads, dev_t dev, ino_t ino, int64_t mtime_ns);
 /** Whether something goes on with a file under this name too. */
 bool uploads_has_name(struct uploads *uploads, dev_t dev, ino_t ino, const char *path);
 bool uploads_has_writer(struct uploads *uploads, dev_t dev, ino_t ino);
@@ -89,6 +93,8 @@ void uploads_give_back(struct uploads *uploads, struct due *due);
  * written anew. Before either of the next two: a second fsync would say that all is well.
  */
 void uploads_sync_refused(struct uploads *uploads, const struct due_sync *sync);
+/** Whether nothing newer has happened to it than what was synced. */
+bool uploads_is_current(struct uploads *uploads, const struct due_sync *sync);
 /** A sync has been made and its row written. @return whether nothing newer has happened to it */
 bool uploads_synced(struct uploads *uploads, const struct due_sync *sync);
 /** Try a sync again later: its row could not be written. */

@@ -35,7 +35,8 @@ static int take_sync_locked(struct uploads *uploads, struct upload *u, struct du
 				  .fd = -1,
 				  .generation = u->generation,
 				  .is_incomplete = u->is_incomplete,
-				  .is_anew = u->is_anew};
+				  .is_anew = u->is_anew,
+				  .written_ns = u->written_ns};
 	sync->paths = calloc(u->n_paths ? u->n_paths : 1, sizeof(*sync->paths));
 	if (!sync->paths)
 		return -ENOMEM;
@@ -114,6 +115,21 @@ void uploads_sync_refused(struct uploads *uploads, const struct due_sync *sync)
 	lock_release(&uploads->lock);
 }
 
+static bool is_current_locked(const struct upload *u, const struct due_sync *sync)
+{
+	return u && u->generation == sync->generation && u->is_taken;
+}
+
+bool uploads_is_current(struct uploads *uploads, const struct due_sync *sync)
+{
+	bool is_current;
+
+	lock_acquire(&uploads->lock);
+	is_current = is_current_locked(uploads_find_locked(uploads, sync->dev, sync->ino), sync);
+	lock_release(&uploads->lock);
+	return is_current;
+}
+
 bool uploads_synced(struct uploads *uploads, const struct due_sync *sync)
 {
 	bool is_current = false;
@@ -121,9 +137,10 @@ bool uploads_synced(struct uploads *uploads, const struct due_sync *sync)
 
 	lock_acquire(&uploads->lock);
 	u = uploads_find_locked(uploads, sync->dev, sync->ino);
-	if (u && u->generation == sync->generation && u->is_taken) {
+	if (is_current_locked(u, sync)) {
 		is_current = true;
 		u->is_due = u->is_taken = false;
+		u->written_ns = UPLOAD_WRITTEN_UNKNOWN;
 		if (u->is_incomplete) {
 			u->incomplete_size = sync->st.st_size;
 			u->incomplete_mtime_ns = stat_mtime_ns(&sync->st);
@@ -131,6 +148,9 @@ bool uploads_synced(struct uploads *uploads, const struct due_sync *sync)
 		uploads_settle_locked(uploads, u);
 	} else if (u) {
 		u->is_anew |= sync->is_anew; /* the one that comes says so */
+		if (sync->is_told && sync->written_ns != UPLOAD_WRITTEN_UNKNOWN &&
+		    u->written_ns == sync->written_ns)
+			u->written_ns = stat_mtime_ns(&sync->st);
 	}
 	lock_release(&uploads->lock);
 	return is_current;

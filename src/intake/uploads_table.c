@@ -69,7 +69,7 @@ struct upload *uploads_get_locked(struct uploads *uploads, dev_t dev, ino_t ino)
 	}
 	if (uploads->n_uploads >= uploads->n_buckets)
 		grow_locked(uploads);
-	*u = (struct upload){.dev = dev, .ino = ino, .sync_fd = -1};
+	*u = (struct upload){.dev = dev, .ino = ino, .sync_fd = -1, .written_ns = UPLOAD_WRITTEN_UNKNOWN};
 	b = bucket_of(uploads, dev, ino);
 	u->next = uploads->buckets[b];
 	uploads->buckets[b] = u;
@@ -113,7 +113,7 @@ void uploads_settle_locked(struct uploads *uploads, struct upload *u) SC_REQUIRE
 		uploads->n_due -= u->is_due;
 		u->is_due = u->is_incomplete = false;
 	}
-	if (u->writers || u->is_due || u->is_incomplete)
+	if (u->writers || u->n_touching || u->is_due || u->is_incomplete)
 		return;
 	while (*at != u)
 		at = &(*at)->next;

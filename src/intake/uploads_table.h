@@ -17,6 +17,8 @@ struct upload {
 	bool is_due;         /* sync and row are due */
 	bool is_taken;       /* … and the registry thread is at it */
 	bool is_anew;        /* … and not only for its times */
+	int64_t written_ns;  /* its mtime before its times were set; UPLOAD_WRITTEN_UNKNOWN */
+	unsigned int n_touching; /* whose times are being set now */
 	int sync_fd;         /* what to sync; -1: by path */
 	uint64_t generation; /* rises with every event: a sync that was overtaken does not count */
 	bool is_incomplete;

@@ -113,11 +113,12 @@ int store_sidecar_delete(struct store *store, ino_t ino, const char *request)
 	return store_write_end(store, r < 0 ? r : 0);
 }
 
-static int sidecar_touched(struct db *db, ino_t ino, int64_t size, int64_t mtime_ns)
+static int sidecar_touched(struct db *db, ino_t ino, int64_t size, int64_t from_ns,
+			   int64_t mtime_ns)
 {
 	static const char sql[] =
 		"UPDATE sidecars SET mtime_ns=:mtime_ns WHERE ino=:ino AND size=:size "
-		"AND mtime_ns<>:mtime_ns";
+		"AND mtime_ns=:from_ns";
 	auto_stmt sqlite3_stmt *stmt = NULL;
 	int r;
 
@@ -127,17 +128,20 @@ static int sidecar_touched(struct db *db, ino_t ino, int64_t size, int64_t mtime
 	if (r == 0)
 		r = db_bind_int(stmt, ":size", size);
 	if (r == 0)
+		r = db_bind_int(stmt, ":from_ns", from_ns);
+	if (r == 0)
 		r = db_bind_int(stmt, ":mtime_ns", mtime_ns);
 	return r < 0 ? r : db_change(db, stmt);
 }
 
-int store_sidecar_touched(struct store *store, ino_t ino, int64_t size, int64_t mtime_ns)
+int store_sidecar_touched(struct store *store, ino_t ino, int64_t size, int64_t from_ns,
+			  int64_t mtime_ns)
 {
 	int r;
 
 	if (!store_write_begin(store, WRITE_UNSYNCED))
 		return -EBUSY;
-	r = sidecar_touched(&store->write, ino, size, mtime_ns);
+	r = sidecar_touched(&store->write, ino, size, from_ns, mtime_ns);
 	return store_write_end(store, r < 0 ? r : 0);
 }
 

@@ -331,10 +331,11 @@ static void life_names(struct world *w)
 	CHECK_STR(state_now(w, "dir/d.mp4"), "none");
 
 	/* times that are set afterwards stay known */
+	st = stat_of(w, "a.mp4");
+	intake_times_setting(w->intake, &st);
 	REQUIRE(utimensat(w->uploads_fd, "a.mp4",
 			  (struct timespec[2]){{.tv_sec = 5}, {.tv_sec = 7}}, 0) == 0);
-	st = stat_of(w, "a.mp4");
-	intake_times_set(w->intake, st.st_dev, st.st_ino, "a.mp4");
+	intake_times_set(w->intake, st.st_dev, st.st_ino, "a.mp4", true);
 	for (int ms = 0; ms < WAIT_MS; ms += 2) {
 		struct upload_row row;
 
@@ -459,10 +460,11 @@ static void life_after_cut_off(struct world *w)
 	/* a rename does not make it whole, nor does a change of its times */
 	file_move(w, "half.mp4", "other.mp4");
 	wait_state(w, "other.mp4", "incomplete");
+	st = stat_of(w, "other.mp4");
+	intake_times_setting(w->intake, &st);
 	REQUIRE(utimensat(w->uploads_fd, "other.mp4",
 			  (struct timespec[2]){{.tv_sec = 5}, {.tv_sec = 7}}, 0) == 0);
-	st = stat_of(w, "other.mp4");
-	intake_times_set(w->intake, st.st_dev, st.st_ino, "other.mp4");
+	intake_times_set(w->intake, st.st_dev, st.st_ino, "other.mp4", true);
 	for (int ms = 0; ms < WAIT_MS; ms += 2) {
 		struct upload_row row;
 

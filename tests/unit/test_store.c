@@ -526,10 +526,17 @@ static void test_sidecars(struct store *store)
 	CHECK_INT(store_sidecars_each(store, list_inodes, &sum), 0);
 	CHECK_INT(sum, 708);
 	/* times that were set, of the same size only */
-	CHECK_INT(store_sidecar_touched(store, 7, 10, 200), 0);
-	CHECK_INT(store_sidecar_touched(store, 8, 11, 200), 0);
+	CHECK_INT(store_sidecar_touched(store, 7, 10, 100, 200), 0);
+	CHECK_INT(store_sidecar_touched(store, 8, 11, 100, 200), 0);
 	CHECK_INT(store_sidecar_get(store, 7, "", &got), 0);
 	CHECK_INT(got.mtime_ns, 200);
+	CHECK_INT(store_sidecar_get(store, 8, "", &got), 0);
+	CHECK_INT(got.mtime_ns, 100);
+	/* … and of those only what had one time before */
+	CHECK_INT(store_sidecar_touched(store, 8, 10, 99, 300), 0);
+	CHECK_INT(store_sidecar_touched(store, 7, 10, 200, 300), 0);
+	CHECK_INT(store_sidecar_get(store, 7, "", &got), 0);
+	CHECK_INT(got.mtime_ns, 300);
 	CHECK_INT(store_sidecar_get(store, 8, "", &got), 0);
 	CHECK_INT(got.mtime_ns, 100);
 	CHECK_INT(store_sidecar_delete(store, 7, ""), 0);
