@@ -134,7 +134,7 @@ class Media:
             if self.video:
                 args += ["-map", f"0:{self.video['index']}", "-fps_mode", "passthrough",
                          "-enc_time_base", self.video["time_base"].replace("/", ":"),
-                         "-autoscale", "0",  # pictures may change their size midway
+                         "-noautoscale",  # pictures may change their size midway
                          "-f", "framemd5", f"{work}/frames"]
                 if wants_thumbs:
                     fields = "" if wants_thumbs != "deinterlaced" or \
