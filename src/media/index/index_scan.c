@@ -164,18 +164,35 @@ static bool is_damaged(const struct packet_reader *reader, size_t number)
 /* Of a packet of sound whose codec does not say how many samples it has: most AAC. */
 #define UNTOLD_SAMPLES 1024
 
-/* Ticks from the last packet of a stream that had a time of its own to one without. */
-static int64_t untimed_ticks(struct scan_track *t, const AVStream *st)
+/* No coder of sound is later. */
+#define DELAY_MAX_MS 200
+
+/* So many packets of a stream without times of their own, in its ticks. */
+static int64_t untimed_ticks(const struct scan_track *t, const AVStream *st, size_t n)
 {
 	AVCodecParameters *par = st->codecpar;
 	int samples;
 
-	t->n_untimed++;
 	if (par->codec_type != AVMEDIA_TYPE_AUDIO || par->sample_rate <= 0)
-		return (int64_t)t->n_untimed * t->step;
+		return (int64_t)n * t->step;
 	samples = av_get_audio_frame_duration2(par, 0);
-	return av_rescale((int64_t)t->n_untimed * (samples > 0 ? samples : UNTOLD_SAMPLES),
+	return av_rescale((int64_t)n * (samples > 0 ? samples : UNTOLD_SAMPLES),
 			  st->time_base.den, par->sample_rate);
+}
+
+/*
+ * A coder's delay before 0 has no times in Matroska, as libavformat takes none below it: the packets
+ * lie before the first one that has.
+ */
+static void time_delay(struct scan_track *t, const AVStream *st, int64_t pts)
+{
+	int64_t ticks = untimed_ticks(t, st, t->n), first = pts - ticks;
+
+	if (st->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || first >= t->samples[0].pts ||
+	    av_rescale(ticks, 1000, st->time_base.den) > DELAY_MAX_MS)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		t->samples[i].pts = t->samples[i].dts = first + untimed_ticks(t, st, i);
 }
 
 /* Times of a packet; one without any follows the one before it. */
@@ -184,9 +201,11 @@ static void give_times(struct scan_track *t, const AVStream *st, const AVPacket 
 {
 	int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts, ticks;
 
-	if (pts != AV_NOPTS_VALUE || !t->n)
-		t->n_untimed = 0;
-	ticks = pts == AV_NOPTS_VALUE && t->n ? untimed_ticks(t, st) : 0;
+	if (pts != AV_NOPTS_VALUE && t->n && !t->is_timed)
+		time_delay(t, st, ticks_of(st, pts));
+	t->is_timed |= pts != AV_NOPTS_VALUE;
+	t->n_untimed = pts != AV_NOPTS_VALUE || !t->n ? 0 : t->n_untimed + 1;
+	ticks = untimed_ticks(t, st, t->n_untimed);
 	s->pts = pts != AV_NOPTS_VALUE ? ticks_of(st, pts) : t->n ? t->timed_pts + ticks : 0;
 	s->dts = packet->dts != AV_NOPTS_VALUE ? ticks_of(st, packet->dts)
 		 : ticks		       ? t->timed_dts + ticks

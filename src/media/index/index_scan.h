@@ -35,6 +35,7 @@ struct scan_track {
 	struct index_join joins[INDEX_MAX_JOINS]; /* those of returns that are true ones */
 	size_t n_joins;
 	int64_t timed_pts, timed_dts; /* of the last packet with a time of its own (or the first) … */
+	bool is_timed;     /* a packet had one */
 	size_t n_untimed;  /* … and how many without have come since */
 	bool is_behind_damage; /* libavformat has skipped something since the last packet */
 	struct packet_order *order; /* owned; NULL: the container tells it */
