@@ -55,6 +55,30 @@ cut far.ts encode
 sc_done far.ts.encode
 eq "$(frames "$MNT"/jobs/far.ts.encode/clips/*.mp4 | wc -l)" 100
 
+# By less than a picture may be shown out of order: only that a keyframe is decoded before the picture before it tells.
+upload near.ts
+cut near.ts exact
+sc_done near.ts.exact
+same_clips again.ts.exact near.ts.exact
+contains "$(status_of near.ts.exact '.warnings|tostring')" "clock begins again at 2." "near.ts"
+cut near.ts encode
+sc_done near.ts.encode
+eq "$(frames "$MNT"/jobs/near.ts.encode/clips/*.mp4 | wc -l)" 100
+
+# Sound that is of another form from there on has one in the clips.
+upload other.ts
+cut other.ts exact
+cut other.ts encode
+sc_done other.ts.exact
+sc_done other.ts.encode
+frames "$MNT"/jobs/other.ts.exact/clips/*.mp4 >"$LOG/frames"
+cmp "$LOG/right" "$LOG/frames" || fail "other.ts: the frames are not the source's"
+contains "$(status_of other.ts.exact '.warnings|tostring')" "is encoded anew, as AAC" "other.ts"
+for mode in exact encode; do
+	ffmpeg -nostdin -v error -i "$MNT/jobs/other.ts.$mode/clips/clip_002.mp4" -map 0:a -f md5 - >"$LOG/sound.$mode"
+done
+cmp "$LOG/sound.exact" "$LOG/sound.encode" || fail "other.ts: the sound is not that of encode"
+
 # Where the clock is 0: amid a group of pictures, at a B frame (its pts, not its dts, is behind), between the first
 # packets of picture and sound, just behind the first one's decoding, and what is all before it. (In ticks from the
 # file's first time, that of sound or picture; whole samples of sound, or its times are rounded in another way.)

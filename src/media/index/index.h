@@ -48,7 +48,7 @@ struct index_join {
 	int64_t pos;      /* of the first packet behind it, as libavformat says */
 	int64_t shift_us; /* its packets are shown so much later than they say */
 };
-#define INDEX_MAX_JOINS 8
+#define INDEX_MAX_JOINS 64
 
 struct index_track {
 	bool is_video;        /* else sound */

@@ -2,6 +2,8 @@
 /* A clock that begins again within a file is made to go on. */
 #include "index_join.h"
 
+#include <string.h>
+
 #include <libavutil/avstring.h>
 #include <libavutil/mathematics.h>
 
@@ -17,6 +19,9 @@
 /* Smaller steps back are a clock that trembles. */
 #define BACK_SECONDS_NUM 1
 #define BACK_SECONDS_DEN 2
+
+/* In packets of a stream: no further beside its picture's does a recording's begin in the file. */
+#define SEAM_REACH 100
 
 /* A packet that is earlier than so many before it is not only shown in another order. */
 static size_t reach_of(bool is_video)
@@ -35,17 +40,43 @@ static size_t part_end(const struct scan_track *t, size_t k)
 	return k < t->n_returns ? t->returns[k].sample : t->n;
 }
 
-void index_join_note(struct scan_track *t, bool is_video, const struct index_sample *s, int64_t pos)
+bool index_join_is_possible(const struct packet_scan *scan)
 {
+	return av_match_list(scan->reader->input->format->iformat->name, JOINED_CONTAINERS, ',') > 0;
+}
+
+static bool is_picture(const struct packet_scan *scan, size_t number)
+{
+	return scan->reader->streams[number]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+}
+
+/* Whether the track's newest sample is earlier than any before it can be. */
+static bool is_early(const struct scan_track *t, bool is_video)
+{
+	const struct index_sample *s = &t->samples[t->n];
 	size_t reach = reach_of(is_video);
 
-	if (pos < 0 || t->n < reach || s->pts >= s[-1].pts)
-		return;
+	if (t->n < reach || s->pts >= s[-1].pts)
+		return false;
 	for (size_t i = 1; i <= reach; i++)
 		if (s[-(ptrdiff_t)i].pts <= s->pts)
-			return;
-	if (t->n_returns < INDEX_MAX_JOINS)
-		t->returns[t->n_returns] = (struct scan_return){t->n, pos};
+			return false;
+	return true;
+}
+
+void index_join_note(struct packet_scan *scan, size_t number, bool is_decoded_earlier, int64_t pos)
+{
+	struct scan_track *t = &scan->tracks[number];
+	bool is_video = is_picture(scan, number);
+
+	if (pos < 0 || (!(is_video && is_decoded_earlier) && !is_early(t, is_video)))
+		return;
+	if (t->n_returns < INDEX_MAX_JOINS) {
+		t->returns[t->n_returns] = (struct scan_return){
+			.sample = t->n, .pos = pos, .seam = (unsigned int)t->n_returns};
+		for (size_t i = 0; i < scan->reader->n_streams && is_video; i++)
+			scan->seams[t->n_returns][i] = scan->tracks[i].n;
+	}
 	t->n_returns++;
 }
 
@@ -92,21 +123,101 @@ static bool is_beginning(const struct scan_track *t, const AVStream *st, size_t 
 	       before - t->samples[at].pts >= back;
 }
 
+/* Whether pictures of another recording have times of the one before: its clock begins a little too
+ * early. Without that nothing is wrong, whatever is said of decoding. */
+static bool is_overlapping(const struct scan_track *t, size_t k)
+{
+	size_t at = t->returns[k].sample, end = part_end(t, k + 1);
+
+	end = end - at > REORDERED_MAX ? at + REORDERED_MAX : end;
+	return smallest_pts(t, at, end) <= largest_pts(t, part_begin(t, k), at);
+}
+
+static void drop_return(struct scan_track *t, size_t k)
+{
+	t->n_returns--;
+	for (size_t i = k; i < t->n_returns; i++)
+		t->returns[i] = t->returns[i + 1];
+}
+
+/* Those that are none go; of sound the near ones stay for now. */
 static void keep_beginnings(struct scan_track *t, const AVStream *st)
 {
+	bool is_video = st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
 	size_t k = 0;
 
 	if (t->n_returns > INDEX_MAX_JOINS) /* it goes back all the time: that is no row of parts */
 		return;
 	while (k < t->n_returns) {
-		if (is_beginning(t, st, k)) {
+		t->returns[k].is_far = is_beginning(t, st, k);
+		if (t->returns[k].is_far || !is_video || (t->is_clocked && is_overlapping(t, k)))
 			k++;
+		else
+			drop_return(t, k);
+	}
+}
+
+/* Where a track's part ends that the picture's k-th return ends: at a step back of its own near it in
+ * the file, else there. */
+static struct scan_return find_near(const struct packet_scan *scan, const struct scan_track *picture,
+				    size_t k, size_t number)
+{
+	const struct scan_track *t = &scan->tracks[number];
+	size_t at = scan->seams[picture->returns[k].seam][number], best = SEAM_REACH + 1;
+	struct scan_return found = {.sample = at, .pos = picture->returns[k].pos};
+
+	for (size_t i = 0; i < t->n_returns; i++) {
+		size_t sample = t->returns[i].sample;
+		size_t off = sample > at ? sample - at : at - sample;
+
+		if (t->returns[i].is_far || off >= best)
+			continue;
+		best = off;
+		found = t->returns[i];
+	}
+	return found;
+}
+
+/* The returns of a track beside the picture: its own far ones, and one for each near one of the picture's. */
+static void take_near(struct packet_scan *scan, const struct scan_track *picture, size_t number)
+{
+	struct scan_track *t = &scan->tracks[number];
+	struct scan_return found[2 * INDEX_MAX_JOINS];
+	size_t n = 0, far = 0;
+
+	if (t->n_returns > INDEX_MAX_JOINS)
+		return;
+	for (size_t k = 0; picture && k < picture->n_returns; k++) {
+		if (!picture->returns[k].is_far) {
+			found[n++] = find_near(scan, picture, k, number);
 			continue;
 		}
-		t->n_returns--;
-		for (size_t i = k; i < t->n_returns; i++)
-			t->returns[i] = t->returns[i + 1];
+		while (far < t->n_returns && !t->returns[far].is_far)
+			far++;
+		if (far < t->n_returns)
+			found[n++] = t->returns[far++];
 	}
+	for (; far < t->n_returns; far++)
+		if (t->returns[far].is_far)
+			found[n++] = t->returns[far];
+	t->n_returns = n <= INDEX_MAX_JOINS ? n : INDEX_MAX_JOINS + 1;
+	memcpy(t->returns, found, (n <= INDEX_MAX_JOINS ? n : 0) * sizeof(*found));
+	for (size_t k = 1; k < n && n <= INDEX_MAX_JOINS; k++)
+		if (t->returns[k].sample < t->returns[k - 1].sample)
+			t->n_returns = INDEX_MAX_JOINS + 1;
+}
+
+static void find_beginnings(struct packet_scan *scan)
+{
+	const struct scan_track *picture = NULL;
+
+	for (size_t i = 0; i < scan->reader->n_streams; i++)
+		keep_beginnings(&scan->tracks[i], scan->reader->streams[i]);
+	if (scan->reader->n_streams && is_picture(scan, 0) &&
+	    scan->tracks[0].n_returns <= INDEX_MAX_JOINS)
+		picture = &scan->tracks[0];
+	for (size_t i = picture ? 1 : 0; i < scan->reader->n_streams; i++)
+		take_near(scan, picture, i);
 }
 
 /* How often the clock of every track begins again; SIZE_MAX: not of all the same. */
@@ -140,7 +251,7 @@ static int64_t begin_us(const struct packet_scan *scan)
 		const struct scan_track *t = &scan->tracks[i];
 		int64_t us;
 
-		if (!t->n)
+		if (part_end(t, 0) == 0)
 			continue;
 		us = ticks_us(scan, i, smallest_pts(t, 0, part_end(t, 0)));
 		begin = us < begin ? us : begin;
@@ -163,7 +274,7 @@ static int64_t find_shift(const struct packet_scan *scan, size_t k, int64_t *ret
 		const struct scan_track *t = &scan->tracks[i];
 		int64_t begin, late;
 
-		if (!t->n)
+		if (part_begin(t, k) == part_end(t, k) || part_begin(t, k + 1) == part_end(t, k + 1))
 			continue;
 		begin = ticks_us(scan, i,
 				 smallest_pts(t, part_begin(t, k + 1), part_end(t, k + 1)));
@@ -191,20 +302,23 @@ static void move_part(struct scan_track *t, const AVStream *st, size_t k, int64_
 static void look_again(struct scan_track *t)
 {
 	t->is_jumping = false;
-	for (size_t i = 1; i < t->n && t->is_clocked; i++)
-		t->is_jumping |= t->samples[i].dts < t->samples[i - 1].dts;
+	for (size_t i = 1, k = 0; i < t->n && t->is_clocked; i++) {
+		while (k < t->n_returns && t->returns[k].sample < i)
+			k++;
+		t->is_jumping |= t->samples[i].dts < t->samples[i - 1].dts &&
+				 (k == t->n_returns || t->returns[k].sample != i);
+	}
 	t->shown_min = smallest_pts(t, 0, t->n);
 	t->shown_max = largest_pts(t, 0, t->n);
 }
 
 void index_join_parts(struct packet_scan *scan)
 {
-	bool can_join = av_match_list(scan->reader->input->format->iformat->name, JOINED_CONTAINERS,
-				      ',') > 0;
+	bool can_join = index_join_is_possible(scan);
 	size_t n;
 
-	for (size_t i = 0; i < scan->reader->n_streams && can_join; i++)
-		keep_beginnings(&scan->tracks[i], scan->reader->streams[i]);
+	if (can_join)
+		find_beginnings(scan);
 	n = can_join ? count_joins(scan) : 0;
 	if (n == SIZE_MAX)
 		listener_warning(scan->listener,

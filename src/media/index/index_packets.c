@@ -124,6 +124,9 @@ static int add_track(struct packet_scan *scan, size_t number)
 		t->obstacle = scan->is_edited ? "edited in several parts"
 			      : is_mov	      ? "in fragments that overlap"
 					      : "with a clock that jumps";
+	/* A single one is damage. */
+	if (scan->reader->n_other_forms[number] > 1)
+		t->obstacle = "of one form and then another";
 	if (scan->reader->is_packed[number] && !t->is_unpacked)
 		t->obstacle = OBSTACLE_PACKED;
 	r = index_describe(st, from, t);

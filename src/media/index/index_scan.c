@@ -135,15 +135,22 @@ static void note_field(struct packet_scan *scan, size_t number, struct index_sam
 		s->pts = s[-1].pts + 1;
 }
 
-/* What a broadcast stream may do that clips cannot: its clock jumps. */
-static void note_clock(struct scan_track *t, const AVStream *st, const struct index_sample *s,
-		       bool has_dts)
+/**
+ * What a broadcast stream may do that clips cannot: its clock jumps.
+ * @return whether it goes back at a keyframe: perhaps another recording begins
+ */
+static bool note_clock(struct packet_scan *scan, struct scan_track *t, const AVStream *st,
+		       const struct index_sample *s, bool has_dts)
 {
+	bool is_earlier = t->n && s->dts < t->max_dts, is_seam;
+
 	if (!has_dts || !t->is_clocked)
-		return;
-	t->is_jumping |= t->n && (s->dts < t->max_dts ||
+		return false;
+	is_seam = is_earlier && s->is_sync && index_join_is_possible(scan);
+	t->is_jumping |= t->n && ((is_earlier && !is_seam) ||
 				  (s->dts - t->max_dts) / st->time_base.den > CLOCK_GAP_SECONDS);
-	t->max_dts = t->n && t->max_dts > s->dts ? t->max_dts : s->dts;
+	t->max_dts = t->n && is_earlier && !is_seam ? t->max_dts : s->dts;
+	return is_seam;
 }
 
 /* What libavformat says of a packet, and what its bytes do. */
@@ -222,6 +229,7 @@ static int scan_add(struct packet_scan *scan, size_t number)
 	const AVPacket *packet = scan->reader->packet;
 	const AVStream *st = scan->reader->streams[number];
 	struct index_sample *s;
+	bool is_seam;
 
 	if (++scan->n_samples > INDEX_MAX_SAMPLES)
 		return error_set(scan->e, SC_LIMIT_EXCEEDED, "the upload has more than %d samples",
@@ -245,9 +253,8 @@ static int scan_add(struct packet_scan *scan, size_t number)
 	s->is_damaged = t->is_behind_damage || is_damaged(scan->reader, number);
 	t->is_behind_damage = false;
 	note_field(scan, number, s);
-	note_clock(t, st, s, packet->dts != AV_NOPTS_VALUE);
-	index_join_note(t, st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO, s,
-			t->n_untimed ? -1 : packet->pos);
+	is_seam = note_clock(scan, t, st, s, packet->dts != AV_NOPTS_VALUE);
+	index_join_note(scan, number, is_seam, t->n_untimed ? -1 : packet->pos);
 	look_at_keyframe(t, st, packet, s);
 	if (t->order && packet_order_add(t->order, packet, s->is_idr) < 0)
 		return error_from_errno(scan->e, -ENOMEM, "reading the upload");

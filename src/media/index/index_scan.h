@@ -13,6 +13,8 @@
 struct scan_return {
 	size_t sample;
 	int64_t pos;
+	bool is_far;       /* by so much that it cannot be a clock that trembles */
+	unsigned int seam; /* of a picture's: which of packet_scan.seams */
 };
 
 struct scan_track {
@@ -53,6 +55,8 @@ struct packet_scan {
 	struct media_index *index;
 	struct scan_track tracks[INDEX_MAX_TRACKS];
 	struct text_track texts[INDEX_MAX_TEXTS]; /* owned; of the reader's */
+	/* Samples of each track that have been read before the picture's returns. */
+	size_t seams[INDEX_MAX_JOINS][INDEX_MAX_TRACKS];
 	bool is_edited; /* an MP4 presented in several parts: they may lie anywhere */
 	size_t n_samples;
 	int64_t bytes;

@@ -259,6 +259,20 @@ static int keep_description(struct packet_reader *reader, size_t number)
 	return 0;
 }
 
+/* What an ADTS header says of decoding: profile, sampling frequency, channels (ISO/IEC 14496-3, 1.A.2). */
+static void note_adts(struct packet_reader *reader, size_t number)
+{
+	const AVPacket *packet = reader->packet;
+	uint16_t form;
+
+	if (packet->size < 4 || packet->data[0] != 0xff || (packet->data[1] & 0xf0) != 0xf0)
+		return;
+	form = (uint16_t)((packet->data[2] << 8 | packet->data[3]) & 0xfdc0);
+	if (!reader->adts_form[number])
+		reader->adts_form[number] = form;
+	reader->n_other_forms[number] += form != reader->adts_form[number];
+}
+
 /* So much of a packet is looked through for the words of who has packed it. */
 #define PACKED_WORDS_BYTES 512
 
@@ -301,6 +315,7 @@ static int convert_packet(struct packet_reader *reader, size_t number)
 		return unpack_packet(reader, number);
 	if (!reader->adts[number])
 		return 1;
+	note_adts(reader, number);
 	r = av_bsf_send_packet(reader->adts[number], reader->packet);
 	if (r == 0)
 		r = av_bsf_receive_packet(reader->adts[number], reader->packet);

@@ -26,6 +26,8 @@ struct packet_reader {
 	/* How packets come into MP4's form where they have another; NULL, false: as they are. */
 	bool is_annexb[INDEX_MAX_TRACKS];
 	AVBSFContext *adts[INDEX_MAX_TRACKS]; /* owned */
+	uint16_t adts_form[INDEX_MAX_TRACKS]; /* of the first packet; 0: none yet */
+	unsigned int n_other_forms[INDEX_MAX_TRACKS]; /* packets so far that are of another one */
 	/* MPEG-4: a B picture that was packed behind another gets back the packet that stands for it. */
 	AVBSFContext *unpack[INDEX_MAX_TRACKS]; /* owned */
 	bool is_packed[INDEX_MAX_TRACKS];       /* pictures were found packed so far */
