@@ -15,7 +15,7 @@
 
 #include "storyclip/common/hook.h"
 
-#define MAX_FILES 256
+#define MAX_FILES 256 /* half of them for clips not synced yet: CLIP_SET_OPEN_MAX of src/media/clip */
 #define MAX_THREADS_BASE 64
 #define THREADS_PER_CPU 8 /* decoders, filters and the encoder have some each */
 #define THREAD_STACK_BYTES (2u << 20) /* 8 MiB of each would count as memory */

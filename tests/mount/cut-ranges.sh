@@ -30,6 +30,17 @@ sc_failed beyond RANGE_BEYOND_END
 echo '{"uploadId":"main","jobId":"none","clips":[{"start":1,"end":1.0001}]}' >"$MNT/control"
 sc_failed none NO_CLIPS
 
+# More clips than a worker may have files open, in each mode.
+upload tiny.mp4
+for mode in exact smart keyframe encode; do
+	python3 -c "import json,sys; print(json.dumps({'uploadId': 'tiny', 'jobId': 'many-$mode', 'cut': '$mode',
+		'clips': [{'start': 0, 'end': 0.2}] * 300}))" >"$MNT/control"
+	sc_done "many-$mode" 120
+	eq "$(find "$MNT/jobs/many-$mode/clips/" -name 'clip_*.mp4' | wc -l)" 300 "clips of many-$mode"
+	[[ $mode == encode ]] || # (x264 decides otherwise once in some thousand)
+		eq "$(find "$MNT/jobs/many-$mode/clips/" -name 'clip_*.mp4' -exec sha256sum {} + | awk '{print $1}' | sort -u | wc -l)" 1 "contents of one range, $mode"
+done
+
 # Sound in long blocks: clips of a frame, within one of them, have it all the same, to the sample.
 upload longblocks.mp4
 echo '{"uploadId":"longblocks","jobId":"blocks","clips":[{"start":0.2,"end":0.24},{"start":1,"end":1.04},{"start":2.8,"end":2.84},{"start":2.96,"end":3}]}' >"$MNT/control"

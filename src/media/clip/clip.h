@@ -12,8 +12,9 @@ typedef void (*clip_made)(void *context, const struct artifact *artifact);
 
 /* The clips of one job on their way to the disk. Descriptors stay open, until they are synced, so
  * that no late write error goes unseen; that is done for many at once, since the disk then writes
- * its journal once for them. Fewer than a process may have open. */
-#define CLIP_SET_OPEN_MAX 512
+ * its journal once for them. Half of what a worker may have open (sandbox/limits.c), which has other
+ * files too. */
+#define CLIP_SET_OPEN_MAX 128
 struct clip_set {
 	const struct media_source *source;
 	int dir_fd; /* borrowed */
