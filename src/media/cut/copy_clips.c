@@ -12,8 +12,6 @@
 #include "storyclip/common/hook.h"
 
 #define HIDDEN_WARNING_US 2000000
-/* So much sound beside the picture is no matter of whole packets any more. */
-#define BARE_SOUND_US 100000
 
 /* Behind another part of an edit list a CRA picture goes on counting from there, and its pictures are
  * shown out of order or not at all. */
@@ -230,42 +228,16 @@ static void note_hidden_head(void *context, const struct artifact *artifact)
 		heads->made(heads->made_context, artifact);
 }
 
-/* Clips last as long as the picture: sound before its first or behind its last frame is in none. */
-static void warn_of_bare_sound(const struct media_source *source, const struct copy_cut *cuts,
-			       size_t n_cuts)
+static void tell_bare_sound(const struct media_source *source, const struct copy_cut *cuts,
+			    size_t n_cuts)
 {
-	const struct index_track *picture = index_video(source->index);
-	bool is_first = false, is_last = false;
-	int64_t start, end;
+	int64_t first = INT64_MAX, last = INT64_MIN;
 
-	if (!picture)
-		return;
 	for (size_t i = 0; i < n_cuts; i++) {
-		is_first |= cuts[i].start == picture->shown_start;
-		is_last |= cuts[i].end == picture->shown_end;
+		first = cuts[i].start < first ? cuts[i].start : first;
+		last = cuts[i].end > last ? cuts[i].end : last;
 	}
-	start = index_ticks_to_us(picture->shown_start, picture->timescale);
-	end = index_ticks_to_us(picture->shown_end, picture->timescale);
-	for (size_t i = 0; i < source->index->n_tracks; i++) {
-		const struct index_track *t = &source->index->tracks[i];
-		int64_t from = index_ticks_to_us(t->shown_start, t->timescale);
-		int64_t to = index_ticks_to_us(t->shown_end, t->timescale);
-
-		if (t->is_video)
-			continue;
-		if (is_first && start - from > BARE_SOUND_US)
-			listener_warning(source->listener,
-					 "the sound (stream %u) from %.3f s to %.3f s, before the "
-					 "first frame, is in no clip",
-					 t->number, (double)from / 1e6,
-					 (double)(to < start ? to : start) / 1e6);
-		if (is_last && to - end > BARE_SOUND_US)
-			listener_warning(source->listener,
-					 "the sound (stream %u) from %.3f s to %.3f s, behind the "
-					 "last frame, is in no clip",
-					 t->number, (double)(from > end ? from : end) / 1e6,
-					 (double)to / 1e6);
-	}
+	cut_tell_bare_sound(source, first, last);
 }
 
 static void warn_of_hidden(const struct media_source *source, const struct hidden_heads *heads,
@@ -319,7 +291,7 @@ int copy_clips(struct media_source *source, const char *mode_name, struct copy_c
 	selection.texts = &texts;
 	if (cut_smart_knows(main->codec) && strcmp(mode_name, cut_mode_name(CUT_SMART)) != 0)
 		heads.picture = main;
-	warn_of_bare_sound(source, cuts, n_cuts);
+	tell_bare_sound(source, cuts, n_cuts);
 	clip_set_init(&set, source, dir_fd, note_hidden_head, &heads);
 	r = source->index->is_packets
 		    ? copy_by_packets(source, &selection, recoder, cuts, n_cuts, dropped, &set, e)

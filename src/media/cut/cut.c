@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of modes, and what a listener that leaves functions out is spared. */
 #include "../library/library.h"
+#include "cut.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+/* So much sound beside the picture is no matter of whole packets any more. */
+#define BARE_SOUND_US 100000
 
 /* Where only sound is there, and an MP4 cannot hold it all, nothing is gained by copying a part. */
 static enum cut_mode mode_for_sound(const struct media_index *index,
@@ -39,6 +43,37 @@ static void warn_of_silence(const struct media_source *source, const struct medi
 				"the sound (stream %u) lasts from %.3f to %.3f s: %zu of %zu "
 				"clips lie outside of it and have none",
 				t->number, (double)from / 1e6, (double)to / 1e6, n, plan->n_ranges);
+	}
+}
+
+void cut_tell_bare_sound(const struct media_source *source, int64_t first, int64_t last)
+{
+	const struct index_track *picture = index_video(source->index);
+	int64_t start, end;
+
+	if (!picture)
+		return;
+	start = index_ticks_to_us(picture->shown_start, picture->timescale);
+	end = index_ticks_to_us(picture->shown_end, picture->timescale);
+	for (size_t i = 0; i < source->index->n_tracks; i++) {
+		const struct index_track *t = &source->index->tracks[i];
+		int64_t from = index_ticks_to_us(t->shown_start, t->timescale);
+		int64_t to = index_ticks_to_us(t->shown_end, t->timescale);
+
+		if (t->is_video)
+			continue;
+		if (first == picture->shown_start && start - from > BARE_SOUND_US)
+			listener_warning(source->listener,
+					 "the sound (stream %u) from %.3f s to %.3f s, before the "
+					 "first frame, is in no clip",
+					 t->number, (double)from / 1e6,
+					 (double)(to < start ? to : start) / 1e6);
+		if (last == picture->shown_end && to - end > BARE_SOUND_US)
+			listener_warning(source->listener,
+					 "the sound (stream %u) from %.3f s to %.3f s, behind the "
+					 "last frame, is in no clip",
+					 t->number, (double)(from > end ? from : end) / 1e6,
+					 (double)to / 1e6);
 	}
 }
 

@@ -17,3 +17,10 @@ int cut_keyframe_clips(struct media_source *source, const struct media_plan *pla
 		       clip_made made, void *made_context, struct error *e);
 int cut_encode_clips(struct media_source *source, const struct media_plan *plan, int dir_fd,
 		     clip_made made, void *made_context, struct error *e);
+/**
+ * Say which sound is in no clip, as clips last as long as the picture: that before its first frame,
+ * if a clip begins with it, and behind its last.
+ * @param first  where the first clip begins, in ticks of index_main()
+ * @param last   where the last one ends
+ */
+void cut_tell_bare_sound(const struct media_source *source, int64_t first, int64_t last);

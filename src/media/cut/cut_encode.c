@@ -27,6 +27,7 @@ struct encoding {
 	size_t n_sounds;
 	struct spool spool;
 	struct clip_set set;
+	char *dropped; /* owned; the index's, and what turned out not to be decodable */
 	size_t n_made;
 };
 
@@ -49,6 +50,7 @@ static void encoding_finish(struct encoding *enc)
 	decoder_close(enc->pictures);
 	spool_close(&enc->spool);
 	clip_set_finish(&enc->set);
+	free(enc->dropped);
 }
 
 /* Sound that nobody here can decode is left out with a warning, if something else remains. */
@@ -66,9 +68,8 @@ static int open_sound(struct encoding *enc, const struct index_track *track, str
 		*e = why;
 		return r;
 	}
-	listener_warning(enc->source->listener, "stream %u (%s) is left out: %s", track->number,
-			 track->codec, why.message);
-	return 0;
+	r = sound_leave_out(enc->source, track, &why, &enc->dropped);
+	return r < 0 ? error_from_errno(e, r, "preparing the clips") : 0;
 }
 
 static int open_streams(struct encoding *enc, struct error *e)
@@ -325,7 +326,7 @@ static int write_clip(struct encoding *enc, const struct encode_clip *clip, stru
 		.method = CLIP_ENCODE,
 		.start_us = index_rescale(clip->start, 1000000, main_timescale(enc)),
 		.duration_us = index_rescale(clip->end - clip->start, 1000000, main_timescale(enc)),
-		.dropped = enc->source->index->dropped,
+		.dropped = enc->dropped,
 	};
 	size_t n_coded = 0;
 	int r = 0;
@@ -385,6 +386,21 @@ static int encode_clip(struct encoding *enc, struct encode_clip *clip, struct er
 	return write_clip(enc, clip, e);
 }
 
+static void tell_bare_sound(const struct encoding *enc, const struct media_plan *plan)
+{
+	const struct index_track *track = index_main(enc->source->index);
+	int64_t first = INT64_MAX, last = INT64_MIN;
+
+	for (size_t i = 0; i < plan->n_ranges; i++) {
+		struct encode_clip clip;
+
+		clip_init(&clip, track, &plan->ranges[i], i);
+		first = clip.start < first ? clip.start : first;
+		last = clip.end > last ? clip.end : last;
+	}
+	cut_tell_bare_sound(enc->source, first, last);
+}
+
 static int encode_all(struct encoding *enc, const struct media_plan *plan, int dir_fd,
 		      struct error *e)
 {
@@ -392,10 +408,15 @@ static int encode_all(struct encoding *enc, const struct media_plan *plan, int d
 	struct encode_clip clip;
 	int r;
 
+	enc->dropped = strdup(enc->source->index->dropped);
+	if (!enc->dropped)
+		return error_from_errno(e, -ENOMEM, "preparing the clips");
 	r = spool_open(&enc->spool, dir_fd);
 	if (r < 0)
 		return error_from_errno(e, r, "opening the spool");
 	r = open_streams(enc, e);
+	if (r == 0)
+		tell_bare_sound(enc, plan);
 	for (size_t i = 0; i < plan->n_ranges && r == 0; i++) {
 		clip_init(&clip, track, &plan->ranges[i], i);
 		r = encode_clip(enc, &clip, e);

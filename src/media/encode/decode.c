@@ -137,7 +137,9 @@ static int open_codec(struct decoder *d, struct error *e)
 
 	if (!codec)
 		return error_set(e, SC_UNSUPPORTED_CODEC, "codec '%s' cannot be decoded here",
-				 avcodec_get_name(par->codec_id));
+				 par->codec_id == AV_CODEC_ID_NONE
+					 ? d->track->codec
+					 : avcodec_get_name(par->codec_id));
 	d->codec = avcodec_alloc_context3(codec);
 	if (!d->codec)
 		return error_from_errno(e, -ENOMEM, "opening the decoder");

@@ -9,6 +9,7 @@
 #include <libswresample/swresample.h>
 
 #include "../mp4/entry.h"
+#include "sound_layout.h"
 
 #define BITS_PER_CHANNEL 64000
 #define PACKET_SAMPLES   1024
@@ -34,21 +35,28 @@ static uint32_t aac_rate(int rate)
 	return 48000;
 }
 
-static void choose_layout(AVChannelLayout *ret, int channels)
-{
-	if (channels == 1)
-		*ret = (AVChannelLayout)AV_CHANNEL_LAYOUT_MONO;
-	else if (channels == 6)
-		*ret = (AVChannelLayout)AV_CHANNEL_LAYOUT_5POINT1_BACK;
-	else
-		*ret = (AVChannelLayout)AV_CHANNEL_LAYOUT_STEREO;
-}
-
 static int sound_error(int r, struct error *e)
 {
 	if (r == AVERROR(ENOMEM))
 		return error_from_errno(e, -ENOMEM, "encoding the sound");
 	return error_set(e, SC_INTERNAL, "encoding the sound: %s", av_err2str(r));
+}
+
+/* Where the channels become others: from the first on, or fewer from here on. */
+static void tell_channels(struct sound_encoder *s, const AVChannelLayout *from)
+{
+	bool is_first = !s->source.rate;
+	char was[64], is[64];
+
+	if (s->is_told || sound_layout_is_kept(from, &s->layout) ||
+	    (!is_first && from->nb_channels <= s->layout.nb_channels))
+		return;
+	s->is_told = true;
+	av_channel_layout_describe(from, was, sizeof(was));
+	av_channel_layout_describe(&s->layout, is, sizeof(is));
+	listener_warning(s->decoder->source->listener,
+			 "the channels of the sound (stream %u) become others%s: %s to %s",
+			 s->track->number, is_first ? "" : " where they change", was, is);
 }
 
 /* Make the converter fit the frame; streams may change in the middle. */
@@ -72,6 +80,7 @@ static int fit_converter(struct sound_encoder *s, const AVFrame *frame)
 	av_channel_layout_uninit(&layout);
 	if (r < 0)
 		return r;
+	tell_channels(s, &frame->ch_layout);
 	s->source.format = frame->format;
 	s->source.rate = frame->sample_rate;
 	return av_channel_layout_copy(&s->source.layout, &frame->ch_layout);
@@ -230,8 +239,11 @@ int sound_open(const struct media_source *source, const struct index_track *trac
 	if (!s->decoder->has_frame || s->decoder->frame->sample_rate <= 0)
 		return error_set(e, SC_INVALID_MEDIA, "nothing of the sound can be decoded");
 	s->rate = aac_rate(s->decoder->frame->sample_rate);
-	choose_layout(&s->layout, s->decoder->frame->ch_layout.nb_channels);
+	sound_layout_choose(&s->decoder->frame->ch_layout, &s->layout);
 	r = convert(s);
+	if (r < 0 && r != AVERROR(ENOMEM))
+		return error_set(e, SC_UNSUPPORTED_CODEC, "its %d channels cannot be made AAC: %s",
+				 s->decoder->frame->ch_layout.nb_channels, av_err2str(r));
 	if (r < 0)
 		return sound_error(r, e);
 	*ret = take_ptr(s);
@@ -251,6 +263,23 @@ void sound_close(struct sound_encoder *s)
 	av_frame_free(&s->block);
 	av_packet_free(&s->packet);
 	free(s);
+}
+
+int sound_leave_out(const struct media_source *source, const struct index_track *track,
+		    const struct error *why, char **dropped)
+{
+	auto_buf struct buf names = BUF_EMPTY;
+
+	listener_warning(source->listener, "the sound in %s (stream %u) is left out: %s",
+			 track->codec, track->number, why->message);
+	if (strcmp(*dropped, "[]") != 0)
+		buf_add_str(&names, *dropped);
+	index_add_dropped(&names, track->number, "audio", track->codec);
+	if (buf_error(&names) < 0)
+		return -ENOMEM;
+	free(*dropped);
+	*dropped = buf_take(&names, NULL);
+	return 0;
 }
 
 static int open_encoder(struct sound_encoder *s, struct error *e)

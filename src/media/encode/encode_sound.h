@@ -20,6 +20,7 @@ struct sound_encoder {
 	struct SwrContext *swr;          /* to planar float, the rate and the channels of the encoder */
 	uint32_t rate;
 	AVChannelLayout layout;
+	bool is_told; /* that the channels become others */
 	struct { /* what swr was made for */
 		int format, rate;
 		AVChannelLayout layout;
@@ -47,6 +48,14 @@ struct sound_encoder {
 int sound_open(const struct media_source *source, const struct index_track *track, struct error *e,
 	       struct sound_encoder **ret);
 void sound_close(struct sound_encoder *s);
+/**
+ * After sound_open() has called it of no use: say so, and name it among what is left out.
+ * @param why      of sound_open()
+ * @param dropped  owned JSON array, as media_index.dropped; replaced
+ * @return 0 or -ENOMEM
+ */
+int sound_leave_out(const struct media_source *source, const struct index_track *track,
+		    const struct error *why, char **dropped);
 SC_DEFINE_AUTO(sound_encoder, sound_close)
 
 /** Begin a clip of the samples [from, to). Ends the one before. */

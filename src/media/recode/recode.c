@@ -16,24 +16,6 @@ struct recoder {
 	struct spool spool;
 };
 
-/* A sound that cannot even be decoded: the picture goes without it. */
-static int leave_out(const struct media_source *source, const struct index_track *track,
-		     const struct error *why, char **dropped)
-{
-	auto_buf struct buf names = BUF_EMPTY;
-
-	listener_warning(source->listener, "the sound in %s (stream %u) is left out: %s",
-			 track->codec, track->number, why->message);
-	if (strcmp(*dropped, "[]") != 0)
-		buf_add_str(&names, *dropped);
-	index_add_dropped(&names, track->number, "audio", track->codec);
-	if (buf_error(&names) < 0)
-		return -ENOMEM;
-	free(*dropped);
-	*dropped = buf_take(&names, NULL);
-	return 0;
-}
-
 static int open_sound(struct recoder *recoder, const struct index_track *track, char **dropped,
 		      struct error *e)
 {
@@ -49,7 +31,8 @@ static int open_sound(struct recoder *recoder, const struct index_track *track, 
 		*e = why;
 		return r;
 	}
-	r = leave_out(recoder->source, track, &why, dropped);
+	/* The picture goes without it. */
+	r = sound_leave_out(recoder->source, track, &why, dropped);
 	return r < 0 ? error_from_errno(e, r, "preparing the clips") : 0;
 }
 
