@@ -62,7 +62,8 @@ HARMLESS = ("mmco: unref short failure", "probably corrupt input), discarding on
 
 MPEG = ("mpegts", "mpeg")  # whose clock counts 2^33 ticks
 # Containers whose packets have start codes or headers that an MP4's have not.
-WITH_HEADERS = ("mpegts", "mpeg", "mpegvideo", "aac", "avi", "mxf", "h264", "asf")
+WITH_HEADERS = ("mpegts", "mpeg", "mpegvideo", "aac", "avi", "mxf", "h264", "hevc", "asf")
+BARE = ("h264", "hevc")  # without a container
 # Their first packet gives no sound yet.
 LATE_DECODERS = ("vorbis", "wmav1", "wmav2", "dts", "cook")
 
@@ -95,6 +96,7 @@ class Media:
                            and not s["disposition"].get("attached_pic")), None)
         self.audio = [s for s in streams if s["codec_type"] == "audio"]
         self.is_broadcast = info["format"]["format_name"] in WITH_HEADERS
+        self.is_bare = info["format"]["format_name"] in BARE
         self.is_mp4 = "mp4" in info["format"]["format_name"]
         self.zero = Fraction(0) if self.is_mp4 else self._zero(info["format"])
         self.packets = {}
@@ -194,9 +196,12 @@ class Media:
         if len(coded) == len(self.frames):  # those of AVI leave out what has no packet
             times = [time - coded[0] for time in coded]
         else:
-            # FFmpeg 7.1 gives the rate of fields as r_frame_rate.
+            # FFmpeg 7.1 gives the rate of fields as r_frame_rate, and of a stream without a
+            # container a mean that says nothing.
             rates = [self.video[key] for key in ("avg_frame_rate", "r_frame_rate")]
             rate = next(Fraction(rate) for rate in rates if not rate.startswith("0/"))
+            if self.is_bare and Fraction(rates[1]) != rate:
+                rate = Fraction(rates[1]) / (2 if self.video["codec_name"] == "h264" else 1)
             times = [i / rate for i in range(len(self.frames))]
         self.frames = [(self.frames[0][0] + time, f[1]) for time, f in zip(times, self.frames)]
 

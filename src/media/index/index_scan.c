@@ -79,14 +79,15 @@ static void keep_head(struct scan_track *t, const AVPacket *packet, bool is_anne
 }
 
 /* libavformat closes its parser before it gives the stream's last packet. */
-static enum field field_of_last(const struct field_form *form, const AVPacket *packet,
+static enum field field_of_last(const struct field_form *form, const struct packet_reader *reader,
 				unsigned int length_bytes)
 {
+	const AVPacket *packet = reader->packet;
 	enum field field = FIELD_NONE;
 	struct nal_unit unit;
 	size_t at = 0, len;
 
-	if (packet->flags & AV_PKT_FLAG_KEY) /* the reader has converted it */
+	if (!reader->is_measured)
 		return field_read(form, packet->data, (size_t)packet->size, length_bytes);
 	if (!packet->buf)
 		return FIELD_NONE;
@@ -114,7 +115,7 @@ static enum field field_of(const struct packet_scan *scan, size_t number)
 				  nal_length_bytes(st->codecpar));
 	parser = av_stream_get_parser(st);
 	if (!parser)
-		return field_of_last(&scan->tracks[number].form, packet,
+		return field_of_last(&scan->tracks[number].form, scan->reader,
 				     nal_length_bytes(st->codecpar));
 	return parser->picture_structure == AV_PICTURE_STRUCTURE_TOP_FIELD      ? FIELD_TOP
 	       : parser->picture_structure == AV_PICTURE_STRUCTURE_BOTTOM_FIELD ? FIELD_BOTTOM
@@ -290,7 +291,8 @@ int packet_scan_read(struct packet_scan *scan)
 		scan->tracks[i].shown_max = INT64_MIN;
 		scan->tracks[i].is_clocked =
 			!av_match_name("matroska", scan->reader->input->format->iformat->name);
-		scan->tracks[i].step = packet_frame_ticks(scan->reader->streams[i]);
+		scan->tracks[i].step = packet_frame_ticks(scan->reader->input->format,
+							  scan->reader->streams[i]);
 		scan->tracks[i].step += !scan->tracks[i].step;
 		field_form_read(scan->reader->streams[i]->codecpar->extradata,
 				(size_t)scan->reader->streams[i]->codecpar->extradata_size,

@@ -33,11 +33,21 @@ static bool is_by_type(enum AVCodecID id)
 	       id == AV_CODEC_ID_MPEG4;
 }
 
-int64_t packet_frame_ticks(const AVStream *st)
+/*
+ * A bare stream has no times to measure a mean by: from FFmpeg 7 on that is what its demuxer has been told to
+ * take, whatever the stream says of itself.
+ */
+static AVRational frame_rate(AVFormatContext *format, AVStream *st)
 {
-	AVRational rate = st->avg_frame_rate.num > 0 && st->avg_frame_rate.den > 0
-				  ? st->avg_frame_rate
-				  : st->r_frame_rate;
+	if (format->iformat->flags & AVFMT_NOTIMESTAMPS)
+		return av_guess_frame_rate(format, st, NULL);
+	return st->avg_frame_rate.num > 0 && st->avg_frame_rate.den > 0 ? st->avg_frame_rate
+									: st->r_frame_rate;
+}
+
+int64_t packet_frame_ticks(AVFormatContext *format, AVStream *st)
+{
+	AVRational rate = frame_rate(format, st);
 	int64_t ticks;
 
 	if (rate.num <= 0 || rate.den <= 0 || st->time_base.num <= 0)

@@ -45,4 +45,4 @@ int packet_order_add(struct packet_order *order, const AVPacket *packet, bool is
 int packet_order_apply(struct packet_order *order, struct index_sample *samples, int64_t step);
 
 /** The duration of a frame by the stream's rate, in its ticks; 0 unknown. */
-int64_t packet_frame_ticks(const AVStream *st);
+int64_t packet_frame_ticks(AVFormatContext *format, AVStream *st);

@@ -306,9 +306,12 @@ static int convert_packet(struct packet_reader *reader, size_t number)
 	int r;
 
 	if (reader->is_annexb[number]) {
-		r = reader->is_measuring && !(reader->packet->flags & AV_PKT_FLAG_KEY)
-			    ? annexb_measure_packet(reader->packet)
-			    : annexb_convert_packet(reader->packet);
+		/* Parsers read the order of showing, by the description: that is of the new form. */
+		reader->is_measured = reader->is_measuring &&
+				      !(reader->packet->flags & AV_PKT_FLAG_KEY) &&
+				      !packet_order_is_hidden(reader->input->format);
+		r = reader->is_measured ? annexb_measure_packet(reader->packet)
+					: annexb_convert_packet(reader->packet);
 		return r == -ENOMEM ? r : r == 0;
 	}
 	if (reader->unpack[number])

@@ -31,9 +31,10 @@ struct packet_reader {
 	/* MPEG-4: a B picture that was packed behind another gets back the packet that stands for it. */
 	AVBSFContext *unpack[INDEX_MAX_TRACKS]; /* owned */
 	bool is_packed[INDEX_MAX_TRACKS];       /* pictures were found packed so far */
-	/* Only the sizes are asked for: pictures that are no keyframes keep the form they have. Set
-	 * it before the first packet. */
+	/* Only the sizes are asked for: pictures that are no keyframes keep the form they have, but
+	 * where their order is read. Set it before the first packet. */
 	bool is_measuring;
+	bool is_measured; /* the packet, of a stream that is_annexb, has kept its form */
 	int64_t declared_us;    /* duration as the header claims it; 0: it says nothing */
 	int64_t declared_bytes; /* the file's size as its header claims it (RIFF, ASF); 0: it says
 				   nothing */
