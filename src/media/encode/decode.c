@@ -347,6 +347,30 @@ static int decoder_restart(struct decoder *d, struct error *e)
 	return next_frame(d, e);
 }
 
+/*
+ * A file without a table of keyframes claims that all its samples are some, and libavformat believes it:
+ * it would begin amid frames that refer to earlier ones. The index has looked into them; what it found is
+ * sought by the time that libavformat has for the same bytes.
+ */
+static int64_t aim_at_keyframe(const struct decoder *d, int64_t target_us, int64_t target)
+{
+	const struct index_track *t = decoder_part(d);
+	int64_t pts = index_rescale(target_us, t->timescale, 1000000) + t->snapped;
+	int found = av_index_search_timestamp(d->stream, target, AVSEEK_FLAG_BACKWARD);
+	const struct index_sample *keyframe;
+
+	if (!t->is_video || !t->n_sync || d->source->index->is_packets)
+		return target; /* without the samples' places */
+	keyframe = &t->samples[t->sync[index_sync_at_or_before(t, pts)]];
+	for (int i = found; i >= 0; i--) {
+		const AVIndexEntry *entry = avformat_index_get_entry(d->stream, i);
+
+		if (entry && entry->pos == keyframe->offset)
+			return i == found ? target : entry->timestamp;
+	}
+	return target;
+}
+
 /* Seek once. @return 1 when the current frame is at or before time_us, 0 when it is not */
 static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, struct error *e)
 {
@@ -358,6 +382,7 @@ static int seek_once(struct decoder *d, int64_t target_us, int64_t time_us, stru
 	if (index->zero_timescale)
 		target += av_rescale_q(index->zero, (AVRational){1, (int)index->zero_timescale},
 				       d->stream->time_base);
+	target = aim_at_keyframe(d, target_us, target);
 	r = avformat_seek_file(d->input->format, d->stream->index, INT64_MIN, target, target, 0);
 	if (d->input->read_error)
 		return av_input_error(d->input, r, e, "seeking");
