@@ -34,7 +34,8 @@
  * imf, image2, webm_dash_manifest, sdp …) or that makes its own data (lavfi, tty). */
 #define AV_CONTAINERS                                                                              \
 	"mov,matroska,mpegts,mpeg,avi,flv,asf,mxf,ogg,wav,w64,mp3,aac,flac,ac3,eac3,dts,aiff,caf,"  \
-	"amr,mpegvideo,m4v,h264,hevc,av1,obu,ivf,dv,rm,nut,gxf,wtv,mpc,mpc8,ape,wv,tta,tak"
+	"amr,mpegvideo,m4v,h264,hevc,av1,obu,ivf,dv,rm,nut,gxf,wtv,mpc,mpc8,ape,wv,tta,"  \
+	"tak,yuv4mpegpipe"
 
 /* Messages: a burst, then so many a second. What is left out is counted and told. */
 #define AV_LOG_BURST 40

@@ -74,9 +74,14 @@ static bool is_text(const uint8_t *head, size_t len)
 	return len > 0;
 }
 
-/* What a file that is no video looks like, or NULL. A tag of ID3 before sound is not text. */
+/* What a file that is no video looks like, or NULL. A tag of ID3 before sound is not text, nor are bare
+ * pictures behind a line that says so. */
 static const char *looks_like(const uint8_t *head, size_t len)
 {
+	static const char bare[] = "YUV4MPEG2 ";
+
+	if (len >= sizeof(bare) - 1 && !memcmp(head, bare, sizeof(bare) - 1))
+		return NULL;
 	for (size_t i = 0; i < SC_ARRAY_SIZE(impostors); i++)
 		if (impostors[i].at + impostors[i].len <= len &&
 		    !memcmp(head + impostors[i].at, impostors[i].bytes, impostors[i].len))

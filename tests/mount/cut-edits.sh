@@ -65,6 +65,21 @@ for mode in exact smart; do
 		"leaves something out in 1 of 1 clips .clip 1: 4.0 s.*'encode' has none" $mode.far
 	eq "$(status_of $mode.far '.result.artifacts[0].hiddenHeadMs + 0')" 0
 done
+# An edit that lasts 0 goes to the end of the media, fragments or not, which ffmpeg shows nothing of: copied sound and
+# sound encoded anew are those of the source without it.
+for name in zero.mp4 zero.mov; do
+	sound=aac begin=1024
+	[[ $name != *.mov ]] || sound=pcm_s16le begin=0
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=duration=3:rate=25:size=64x48 -f lavfi -i sine=500:duration=3 \
+		-c:v libx264 -preset ultrafast -bf 0 -g 30 -c:a $sound "$SC_TEST/$name"
+	"$SC_TESTS/lib/edit-mp4" "$SC_TEST/$name" "$MNT/incoming/$name" 0:0 $begin:0
+	for mode in exact smart keyframe encode; do
+		echo "{\"uploadId\":\"$name\",\"clipDuration\":0.7,\"cut\":\"$mode\",\"jobId\":\"$mode.$name\"}" >"$MNT/control"
+		sc_done $mode.$name
+		compare_clips "$SC_TEST/$name" "$MNT/jobs/$mode.$name/clips" --mode $mode --status "$MNT/jobs/$mode.$name/status" ||
+			fail "$mode.$name: the clips are not the source"
+	done
+done
 # Nothing is played at another speed.
 for mode in exact smart keyframe; do
 	echo "{\"uploadId\":\"edit-speed.mp4\",\"cut\":\"$mode\",\"jobId\":\"$mode.speed\"}" >"$MNT/control"

@@ -33,6 +33,21 @@ contains "$(status_of vp8.mkv .message)" vp8
 # sound that goes on without a picture is in no clip, and the job says so
 run longsound.mp4 exact && sc_done longsound.mp4
 contains "$(status_of longsound.mp4 '.warnings|tostring')" "behind the last frame"
+# bare pictures begin with a line of text, and are none
+ffmpeg -nostdin -v error -f lavfi -i color=gray:duration=1:rate=25:size=64x48 -pix_fmt yuv420p -f yuv4mpegpipe "$MNT/incoming/bare.y4m"
+echo '{"uploadId":"bare.y4m","cut":"encode","jobId":"bare"}' >"$MNT/control"
+sc_done bare
+eq "$(status_of bare '.result.artifacts[0].duration + 0')" 1
+echo '{"uploadId":"bare.y4m","cut":"exact","jobId":"bare.exact"}' >"$MNT/control"
+sc_failed bare.exact UNSUPPORTED_CODEC
+# a movie that is no more than the name of another
+{
+	printf '\0\0\0\024ftypqt  \0\0\0\0qt  '
+	printf '\0\0\0\075moov\0\0\0\065rmra\0\0\0\055rmda\0\0\0\045rdrf\0\0\0\0url \0\0\0\021http://a.org/x.mp'
+} >"$MNT/incoming/reference.mov"
+echo '{"uploadId":"reference.mov","jobId":"reference"}' >"$MNT/control"
+sc_failed reference INVALID_MEDIA
+contains "$(status_of reference .message)" "only refers to other files"
 for name in truncated.mp4 noindex.mp4 truncated.avi truncated.flv; do
 	run $name exact && sc_failed $name UPLOAD_INCOMPLETE
 done

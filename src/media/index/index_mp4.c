@@ -559,6 +559,10 @@ int index_from_mp4(const struct mp4_file *file, const struct mp4_input *input,
 	r = add_tracks(&b, &dropped);
 	if (r < 0)
 		return r;
+	if (!index->n_tracks && file->is_reference)
+		return error_set(e, SC_INVALID_MEDIA,
+				 "the upload only refers to other files that hold its picture and "
+				 "sound");
 	if (!index->n_tracks)
 		return error_set(e, SC_INVALID_MEDIA,
 				 "the upload holds neither a picture nor sound, of %zu streams",

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Sizes in an MP4's index that cannot be true: libavformat reads no index on behind one of 2^30 and
- * more, where our reader leaves one sample out. So it is shown an index without them. No libav.
+ * more, where our reader leaves one sample out. And an edit that lasts 0: to the end of the media, as
+ * in fragmented files, where libavformat shows nothing unless there are fragments. So it is shown an
+ * index without either. No libav.
  */
 #pragma once
 
@@ -10,7 +12,10 @@
 #define MP4_MEND_MAX 64
 
 struct mp4_mend {
-	int64_t places[MP4_MEND_MAX]; /* in the file: 32 bits that are shown as a size of 1 */
+	struct mp4_mend_place {
+		int64_t at;     /* in the file: 32 bits */
+		uint32_t value; /* that are shown as this */
+	} places[MP4_MEND_MAX];
 	size_t n;
 };
 

@@ -361,6 +361,7 @@ static int parse_elst(struct parser *p, struct span box)
 		struct mp4_edit *edit = &t->edits[t->n_edits];
 
 		edit->duration = version == 1 ? get_be64(box.data) : get_be32(box.data);
+		edit->duration_at = box.data + (version == 1 ? 4 : 0);
 		edit->media_time = version == 1 ? (int64_t)get_be64(box.data + 8)
 						: (int32_t)get_be32(box.data + 4);
 		edit->is_normal_speed = get_be32(box.data + bytes - 4) == 0x10000;
@@ -474,6 +475,12 @@ static int parse_cmov(struct parser *p, struct span box)
 	return 0;
 }
 
+static int parse_rmra(struct parser *p, struct span box)
+{
+	p->file->is_reference = true;
+	return 0;
+}
+
 int mp4_moov_parse(struct mp4_file *file, struct error *e)
 {
 	static const struct box_rule rules[] = {
@@ -481,6 +488,7 @@ int mp4_moov_parse(struct mp4_file *file, struct error *e)
 		{FOURCC('t', 'r', 'a', 'k'), parse_trak},
 		{FOURCC('m', 'v', 'e', 'x'), parse_mvex},
 		{FOURCC('c', 'm', 'o', 'v'), parse_cmov},
+		{FOURCC('r', 'm', 'r', 'a'), parse_rmra},
 	};
 	struct parser p = {.file = file, .e = e};
 	struct span box = {file->moov, file->moov_len};

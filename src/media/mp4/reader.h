@@ -38,6 +38,7 @@ struct mp4_table {
 
 struct mp4_edit {
 	uint64_t duration;  /* movie's timescale */
+	const uint8_t *duration_at; /* its last 32 bits, within moov */
 	int64_t media_time; /* track's timescale; -1: nothing is presented meanwhile */
 	bool is_normal_speed;
 };
@@ -80,6 +81,7 @@ struct mp4_file {
 	uint32_t creation_time;
 	bool is_fragmented;       /* samples are described by moof boxes */
 	bool is_compressed;       /* the index is packed (cmov) */
+	bool is_reference;        /* names other movies to play in its place (rmra) */
 	struct mp4_track *tracks; /* owned */
 	size_t n_tracks;
 };
