@@ -17,8 +17,7 @@ static void add(const struct mp4_file *file, const uint8_t *at, uint32_t value,
 			(struct mp4_mend_place){file->moov_offset + (at - file->moov), value};
 }
 
-static void find_edit(const struct mp4_file *file, const struct mp4_track *t,
-		      struct mp4_mend *ret)
+static void find_edit(const struct mp4_file *file, const struct mp4_track *t, struct mp4_mend *ret)
 {
 	const struct mp4_edit *shown = NULL;
 
@@ -33,8 +32,7 @@ static void find_edit(const struct mp4_file *file, const struct mp4_track *t,
 		add(file, shown->duration_at, DURATION_OF_ALL, ret);
 }
 
-static void find_sizes(const struct mp4_file *file, const struct mp4_track *t,
-			  struct mp4_mend *ret)
+static void find_sizes(const struct mp4_file *file, const struct mp4_track *t, struct mp4_mend *ret)
 {
 	if (t->uniform_size || t->size_bits != 32)
 		return;
