@@ -156,5 +156,40 @@ compare_clips "$src" "$MNT/jobs/parts/clips" --mode exact --status "$MNT/jobs/pa
 	fail "parts: not the source's frames"
 eq "$(status_of parts '[.result.artifacts[].start+0]|tostring')" "[0,0.68,1.36]"
 eq "$(jq -c 'del(.jobId)' "$MNT/jobs/parts/request")" '{"uploadId":"wide.mp4","parts":3,"cut":"exact"}'
+
+# The movie's own matrix turns all tracks once more: by 180 degrees, and back by 90 what a track turns by 90.
+turn_movie() { # FROM TO A B C D
+	python3 - "$@" <<-'END'
+		import struct, sys
+		data = bytearray(open(sys.argv[1], "rb").read())
+		a, b, c, d = (int(word) << 16 for word in sys.argv[3:])
+		struct.pack_into(">9i", data, data.index(b"mvhd") + 40, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+		open(sys.argv[2], "wb").write(data)
+	END
+}
+rotation() { # FILE
+	ffprobe -v error -select_streams v -show_entries stream_side_data=rotation -of default=nk=1:nw=1 "$1"
+}
+turn_movie "$(media wide.mp4)" "$MNT/incoming/upside.mp4" -1 0 0 -1
+turn_movie "$(media rotated.mp4)" "$MNT/incoming/back.mp4" 0 1 -1 0
+turn_movie "$(media rotated.mp4)" "$MNT/incoming/forth.mp4" 0 -1 1 0
+for name in upside back forth; do
+	for mode in exact keyframe encode; do
+		echo "{\"uploadId\":\"$name.mp4\",\"jobId\":\"movie-$name-$mode\",\"cut\":\"$mode\",\"parts\":1}" >"$MNT/control"
+		sc_done "movie-$name-$mode"
+	done
+	eq "$(rotation "$MNT/jobs/movie-$name-exact/clips/clip_001.mp4")" "$(rotation "$MNT/incoming/$name.mp4")" "$name, exact"
+	eq "$(rotation "$MNT/jobs/movie-$name-keyframe/clips/clip_001.mp4")" "$(rotation "$MNT/incoming/$name.mp4")" "$name, keyframe"
+	for file in "$MNT/incoming/$name.mp4" "$MNT/jobs/movie-$name-encode/clips/clip_001.mp4"; do
+		ffmpeg -nostdin -v error -i "$file" -frames:v 1 -f rawvideo -pix_fmt gray -s 8x8 - | od -An -v -tu1 >"$SC_TEST/turned.$(basename "$file")"
+	done
+	python3 - "$SC_TEST/turned.$name.mp4" "$SC_TEST/turned.clip_001.mp4" <<-'END' || fail "$name, encode: turned otherwise"
+		import sys
+		a, b = ([int(word) for word in open(path).read().split()] for path in sys.argv[1:])
+		sys.exit(len(a) != 64 or max(abs(x - y) for x, y in zip(a, b)) > 24)
+	END
+done
+[[ $(rotation "$MNT/incoming/upside.mp4") == *180 && $(rotation "$MNT/incoming/back.mp4") != "$(rotation "$MNT/incoming/forth.mp4")" ]] ||
+	fail "the movies are not turned"
 check_invariants
 sc_umount

@@ -16,6 +16,7 @@ struct span {
 struct parser {
 	struct mp4_file *file;
 	struct mp4_track *track; /* the one being read */
+	int32_t matrix[9];       /* of mvhd; all 0: none was read */
 	struct error *e;
 };
 
@@ -454,13 +455,36 @@ static int parse_mvhd(struct parser *p, struct span box)
 {
 	unsigned int version;
 	uint32_t flags;
+	size_t at;
 	int r = full_box(&box, 28, &version, &flags);
 
 	if (r < 0)
 		return r;
 	p->file->creation_time = version == 1 ? (uint32_t)get_be64(box.data) : get_be32(box.data);
 	p->file->timescale = get_be32(box.data + (version == 1 ? 16 : 8));
+	at = version == 1 ? 44 : 32;
+	for (size_t i = 0; i < 9 && box.len >= at + 36; i++)
+		p->matrix[i] = (int32_t)get_be32(box.data + at + 4 * i);
 	return 0;
+}
+
+/* A track is turned by its own matrix, then by the movie's (ISO/IEC 14496-12, 8.2.2 and 8.3.2). The
+ * third column of each is 2.30, the others 16.16. */
+static void turn_track(struct mp4_track *t, const int32_t movie[9])
+{
+	int32_t own[9];
+
+	memcpy(own, t->matrix, sizeof(own));
+	for (int row = 0; row < 3; row++) {
+		for (int column = 0; column < 3; column++) {
+			int64_t sum = 0;
+
+			for (int i = 0; i < 3; i++)
+				sum += ((int64_t)own[3 * row + i] * movie[3 * i + column]) >>
+				       (i == 2 ? 30 : 16);
+			t->matrix[3 * row + column] = (int32_t)sum;
+		}
+	}
 }
 
 static int parse_mvex(struct parser *p, struct span box)
@@ -492,6 +516,10 @@ int mp4_moov_parse(struct mp4_file *file, struct error *e)
 	};
 	struct parser p = {.file = file, .e = e};
 	struct span box = {file->moov, file->moov_len};
+	static const int32_t none[9] = {0};
+	int r = parse_boxes(&p, box, rules, SC_ARRAY_SIZE(rules));
 
-	return parse_boxes(&p, box, rules, SC_ARRAY_SIZE(rules));
+	for (size_t i = 0; i < file->n_tracks && memcmp(p.matrix, none, sizeof(none)) != 0; i++)
+		turn_track(&file->tracks[i], p.matrix);
+	return r;
 }

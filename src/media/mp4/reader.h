@@ -48,7 +48,7 @@ struct mp4_track {
 	uint32_t handler; /* fourcc: vide, soun … */
 	uint32_t flags;   /* of tkhd */
 	uint16_t alternate_group;
-	int32_t matrix[9];
+	int32_t matrix[9];      /* of tkhd and mvhd together */
 	uint32_t width, height; /* 16.16 */
 	uint32_t timescale;     /* 0: the track is broken */
 	char language[4];       /* ISO 639-2, "" unknown */
