@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define DIGITS_MAX         64
-#define SECONDS_MAX_DIGITS 12 /* below 10^12 s: 18 digits of microseconds fit an int64_t */
+#define SECONDS_MAX_DIGITS 9 /* below 10^9 s: 15 digits of microseconds, which a number of JSON keeps */
 
 struct decimal {
 	char digits[DIGITS_MAX + 1];
