@@ -215,15 +215,15 @@ static int check_whole(const struct sidecar *sidecar, struct error *e)
 
 /* ---- the job, once ---- */
 
-static void upload_identity(const struct resolved *upload, struct sidecar_row *row)
+static void upload_identity(int fd, const struct stat *st, struct sidecar_row *row)
 {
 	struct statx stx;
 
-	row->ino = upload->st.st_ino;
-	row->size = upload->st.st_size;
-	row->mtime_ns = stat_mtime_ns(&upload->st);
+	row->ino = st->st_ino;
+	row->size = st->st_size;
+	row->mtime_ns = stat_mtime_ns(st);
 	row->born_ns = 0;
-	if (statx(upload->fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) == 0 &&
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) == 0 &&
 	    (stx.stx_mask & STATX_BTIME))
 		row->born_ns = (int64_t)stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
 }
@@ -293,20 +293,20 @@ static int accept_with_row(const struct command_deps *deps, const struct sidecar
 static int look_before(const struct command_deps *deps, const struct resolved *upload,
 		       struct sidecar_row *row, struct sidecar_row *before)
 {
-	struct resolved now = *upload;
+	struct stat st;
 	int r;
 
 	for (int look = 0; look < 2; look++) {
-		if (fstat(upload->fd, &now.st) < 0)
+		if (fstat(upload->fd, &st) < 0)
 			return -errno;
-		upload_identity(&now, row);
+		upload_identity(upload->fd, &st, row);
 		r = store_sidecar_get(deps->intake->store, row->ino, row->request, before);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
 		if (before->born_ns != row->born_ns || before->size != row->size)
 			return 0;
 		if (before->mtime_ns == row->mtime_ns ||
-		    uploads_only_touched(deps->uploads, upload->st.st_dev, row->ino,
+		    uploads_only_touched(deps->uploads, st.st_dev, row->ino,
 					 before->mtime_ns))
 			return 1;
 	}

@@ -143,6 +143,16 @@ void uploads_unlinked(struct uploads *uploads, const char *path)
 	lock_release(&uploads->lock);
 }
 
+/* Its row is to be written under this name. */
+static void name_due_locked(struct uploads *uploads, struct upload *u, const char *path,
+			    bool is_anew) SC_REQUIRES(&uploads->lock)
+{
+	uploads_add_path_locked(uploads, u, path);
+	if (u->writers)
+		note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
+	make_due_locked(uploads, u, is_anew);
+}
+
 static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *path, bool is_whole)
 {
 	struct upload *u;
@@ -150,13 +160,10 @@ static void found(struct uploads *uploads, dev_t dev, ino_t ino, const char *pat
 	lock_acquire(&uploads->lock);
 	u = uploads_get_locked(uploads, dev, ino);
 	if (u) {
-		uploads_add_path_locked(uploads, u, path);
-		if (u->writers)
-			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
 		if (is_whole)
 			u->is_incomplete = false;
 		u->written_ns = UPLOAD_WRITTEN_UNKNOWN; /* somebody else may have written it */
-		make_due_locked(uploads, u, true);
+		name_due_locked(uploads, u, path, true);
 	}
 	lock_release(&uploads->lock);
 }
@@ -193,14 +200,10 @@ void uploads_touched(struct uploads *uploads, dev_t dev, ino_t ino, const char *
 	u = (path ? uploads_get_locked : uploads_find_locked)(uploads, dev, ino);
 	if (u && u->n_touching)
 		u->n_touching--;
-	if (u && path) {
-		uploads_add_path_locked(uploads, u, path);
-		if (u->writers)
-			note_locked(uploads, UPLOAD_PUT, path, NULL, UPLOAD_OPEN);
-		make_due_locked(uploads, u, false);
-	} else if (u) {
+	if (u && path)
+		name_due_locked(uploads, u, path, false);
+	else if (u)
 		uploads_settle_locked(uploads, u);
-	}
 	lock_release(&uploads->lock);
 }
 

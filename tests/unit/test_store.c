@@ -500,6 +500,14 @@ static int list_inodes(void *context, ino_t ino)
 	return 0;
 }
 
+static void check_sidecar_time(struct store *store, ino_t ino, int64_t mtime_ns)
+{
+	struct sidecar_row got;
+
+	CHECK_INT(store_sidecar_get(store, ino, "", &got), 0);
+	CHECK_INT(got.mtime_ns, mtime_ns);
+}
+
 static void test_sidecars(struct store *store)
 {
 	struct sidecar_row row = {.ino = 7, .request = "{\"a\":1}", .born_ns = 1, .size = 10,
@@ -528,17 +536,13 @@ static void test_sidecars(struct store *store)
 	/* times that were set, of the same size only */
 	CHECK_INT(store_sidecar_touched(store, 7, 10, 100, 200), 0);
 	CHECK_INT(store_sidecar_touched(store, 8, 11, 100, 200), 0);
-	CHECK_INT(store_sidecar_get(store, 7, "", &got), 0);
-	CHECK_INT(got.mtime_ns, 200);
-	CHECK_INT(store_sidecar_get(store, 8, "", &got), 0);
-	CHECK_INT(got.mtime_ns, 100);
+	check_sidecar_time(store, 7, 200);
+	check_sidecar_time(store, 8, 100);
 	/* … and of those only what had one time before */
 	CHECK_INT(store_sidecar_touched(store, 8, 10, 99, 300), 0);
 	CHECK_INT(store_sidecar_touched(store, 7, 10, 200, 300), 0);
-	CHECK_INT(store_sidecar_get(store, 7, "", &got), 0);
-	CHECK_INT(got.mtime_ns, 300);
-	CHECK_INT(store_sidecar_get(store, 8, "", &got), 0);
-	CHECK_INT(got.mtime_ns, 100);
+	check_sidecar_time(store, 7, 300);
+	check_sidecar_time(store, 8, 100);
 	CHECK_INT(store_sidecar_delete(store, 7, ""), 0);
 	CHECK_INT(store_sidecar_get(store, 7, "", &got), -ENOENT);
 	CHECK_INT(store_sidecar_get(store, 7, "{\"a\":1}", &got), 0);

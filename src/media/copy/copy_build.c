@@ -41,16 +41,8 @@ static size_t step_back_gradual(const struct index_track *t, size_t sync)
 static size_t find_first(const struct index_track *t, int64_t start)
 {
 	size_t sync = step_back_gradual(t, index_sync_at_or_before(t, start));
-	size_t first = t->sync[sync], at = first;
 
-	while (at-- > 0 && t->samples[at].dts + t->max_lead >= start) {
-		if (t->samples[at].pts < start)
-			continue;
-		while (sync > 0 && t->sync[sync] > at)
-			sync--;
-		first = t->sync[sync];
-	}
-	return first;
+	return t->sync[index_sync_before_all(t, sync, start)];
 }
 
 /** One behind the last sample, in decode order, that is shown before `end`. */

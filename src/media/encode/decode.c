@@ -356,11 +356,12 @@ static int64_t aim_at_keyframe(const struct decoder *d, int64_t target_us, int64
 {
 	const struct index_track *t = decoder_part(d);
 	int64_t pts = index_rescale(target_us, t->timescale, 1000000) + t->snapped;
-	int found = av_index_search_timestamp(d->stream, target, AVSEEK_FLAG_BACKWARD);
 	const struct index_sample *keyframe;
+	int found;
 
 	if (!t->is_video || !t->n_sync || d->source->index->is_packets)
 		return target; /* without the samples' places */
+	found = av_index_search_timestamp(d->stream, target, AVSEEK_FLAG_BACKWARD);
 	keyframe = &t->samples[t->sync[index_sync_at_or_before(t, pts)]];
 	for (int i = found; i >= 0; i--) {
 		const AVIndexEntry *entry = avformat_index_get_entry(d->stream, i);

@@ -73,15 +73,12 @@ bool index_is_bare(const struct index_track *t, size_t sample)
 	return !index_is_clean(t, sample) && !t->samples[sample].is_recovery;
 }
 
-/* The last keyframe at or before a time from which on nothing is left out: where two recordings
- * were joined so that their times overlap, frames lie before one and are shown behind it. */
-static size_t sync_before_all(const struct index_track *t, int64_t pts)
+size_t index_sync_before_all(const struct index_track *t, size_t sync, int64_t pts)
 {
-	size_t sync = index_sync_at_or_before(t, pts);
+	size_t at = t->n_sync ? t->sync[sync] : 0;
 
-	for (size_t at = t->n_sync ? t->sync[sync] : 0;
-	     at-- > 0 && t->samples[at].dts + t->max_lead >= pts;) {
-		if (t->samples[at].pts < pts || t->samples[at].is_hidden)
+	while (at-- > 0 && t->samples[at].dts + t->max_lead >= pts) {
+		if (t->samples[at].pts < pts)
 			continue;
 		while (sync > 0 && t->sync[sync] > at)
 			sync--;
@@ -91,7 +88,7 @@ static size_t sync_before_all(const struct index_track *t, int64_t pts)
 
 size_t index_decoding_from(const struct index_track *t, int64_t pts)
 {
-	size_t sync = sync_before_all(t, pts), at = sync;
+	size_t sync = index_sync_before_all(t, index_sync_at_or_before(t, pts), pts), at = sync;
 
 	if (!t->n_sync || index_is_clean(t, t->sync[sync]))
 		return sync;

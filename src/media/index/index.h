@@ -156,6 +156,12 @@ bool index_is_clean(const struct index_track *t, size_t sample);
  */
 bool index_is_bare(const struct index_track *t, size_t sample);
 /**
+ * From a keyframe back to the one from which on nothing is left out that is shown from pts on: where
+ * two recordings were joined so that their times overlap, and in other odd streams, frames lie before
+ * a keyframe and are shown behind it. @param sync  as the result, a place in sync
+ */
+size_t index_sync_before_all(const struct index_track *t, size_t sync, int64_t pts);
+/**
  * Where decoding begins so that the frames from pts on are right, as a place in sync: where that is
  * sure, if it is not far; else, as keyframes that are none for certain may do no harm, some back. Never
  * behind a frame that is shown from pts on, as there may be where two recordings overlap.

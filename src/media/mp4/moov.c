@@ -519,7 +519,9 @@ int mp4_moov_parse(struct mp4_file *file, struct error *e)
 	static const int32_t none[9] = {0};
 	int r = parse_boxes(&p, box, rules, SC_ARRAY_SIZE(rules));
 
-	for (size_t i = 0; i < file->n_tracks && memcmp(p.matrix, none, sizeof(none)) != 0; i++)
+	if (!memcmp(p.matrix, none, sizeof(none)))
+		return r;
+	for (size_t i = 0; i < file->n_tracks; i++)
 		turn_track(&file->tracks[i], p.matrix);
 	return r;
 }
